@@ -1,0 +1,6 @@
+export type * from './fastify.ts'
+export type * from './hooks.ts'
+export type * from './options.ts'
+export type * from './outcome.ts'
+export type * from './service.ts'
+export type * from './task.ts'
