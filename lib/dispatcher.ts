@@ -1,0 +1,191 @@
+import { AsyncResource } from 'node:async_hooks'
+import { performance } from 'node:perf_hooks'
+// Taken here, so that a test's fake timers delay attempts and retries but never the start of tasks.
+import { setImmediate } from 'node:timers'
+import type { LossReason, Outcome } from '../types/index.ts'
+import type { Events } from './events.ts'
+import { Attempt, type Verdict } from './execute.ts'
+import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_CLOSED, FST_ERR_BGT_SHUTDOWN } from './errors.ts'
+import { Fifo } from './fifo.ts'
+import type { Handle } from './handle.ts'
+import type { Lane } from './lane.ts'
+import { logBlocking } from './log.ts'
+import type { Accounts } from './outcome.ts'
+
+/** ms of a turn of the event loop after which no further task starts, so that responses come first. */
+const TURN = 1
+
+/** ms after which a task that kept the event loop to itself is named in the log. */
+const BLOCKING = 100
+
+/**
+ * Starts tasks: in order within a lane, in turn between lanes, at most `concurrency` at once, each in a
+ * turn of the event loop that is theirs for `TURN` ms. Knows nothing of HTTP.
+ */
+export class Dispatcher {
+  readonly accounts: Accounts
+  readonly #events: Events
+  readonly #concurrency: number
+  readonly #ready = new Fifo<Lane>()
+  /** Every lane with a task that has not ended. */
+  readonly #lanes = new Set<Lane>()
+  #started: Attempt[] = []
+  #scheduled = false
+  /** The plugin's own async context, else a turn would run in that of whichever request asked for it. */
+  readonly #turn = AsyncResource.bind(() => this.#run())
+
+  draining = false
+  #closed = false
+
+  constructor (accounts: Accounts, events: Events, concurrency: number) {
+    this.accounts = accounts
+    this.#events = events
+    this.#concurrency = concurrency
+  }
+
+  /** Counts a task in. It waits in its lane, which moves once it is released. */
+  add (handle: Handle): void {
+    this.accounts.open()
+    if (this.#closed) return this.accounts.settle(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(handle.name)))
+    handle.lane.waiting.push(handle)
+    this.#lanes.add(handle.lane)
+  }
+
+  /** Counts a task in that there is no room for. */
+  drop (handle: Handle, error: Error): void {
+    this.accounts.open()
+    this.accounts.settle(handle, loss('overflow', 0, error))
+  }
+
+  release (lane: Lane): void {
+    if (!lane.active) this.#advance(lane)
+  }
+
+  cancel (handle: Handle): 'cancelled' | 'running' | 'finished' {
+    const { lane, state } = handle
+    if (handle.outcome !== undefined) return 'finished'
+    const outcome = { state: 'cancelled', attempts: handle.attempt, error: new FST_ERR_BGT_CANCELLED(handle.name) } as const
+    if (state === 'running') {
+      lane.attempt!.stop(outcome)
+      return 'running'
+    }
+    this.accounts.settle(handle, outcome)
+    if (state === 'retrying') this.#wake(lane)
+    return 'cancelled'
+  }
+
+  /** From now on no retry waits: those that do are tried once more at once, and a failure is final. */
+  drain (): void {
+    this.draining = true
+    for (const lane of this.#lanes) if (lane.retryTimer !== undefined) this.#wake(lane)
+  }
+
+  /** Aborts what runs, and records as lost what waits and what is added from now on. */
+  close (drainTimeout: number): void {
+    this.#closed = true
+    const lost = ({ name, attempt }: Handle) =>
+      loss('shutdown', attempt, new FST_ERR_BGT_SHUTDOWN(name, drainTimeout))
+    for (const { attempt, waiting } of this.#lanes) {
+      attempt?.stop(lost(attempt.handle))
+      for (let handle; (handle = nextOf(waiting)) !== undefined;) this.accounts.settle(handle, lost(handle))
+    }
+  }
+
+  /** Records as lost what still runs. */
+  abandon (): void {
+    for (const { attempt } of this.#lanes) attempt?.abandon()
+  }
+
+  /** Asks for a turn, if there is something to do in it. */
+  #schedule (): void {
+    if (this.#scheduled) return
+    const canStart = this.#ready.head !== undefined && this.#hasRoom()
+    if (!canStart && this.#started.length === 0) return
+    this.#scheduled = true
+    setImmediate(this.#turn)
+  }
+
+  #run (): void {
+    this.#watchStarted()
+    let now = performance.now()
+    const end = now + TURN
+    while (now < end && this.#hasRoom()) {
+      const lane = this.#ready.shift()
+      if (lane === undefined) break
+      const handle = nextOf(lane.waiting)
+      if (handle === undefined) {
+        this.#advance(lane)
+        continue
+      }
+      this.#start(lane, handle, now)
+      const before = now
+      now = performance.now()
+      if (now - before > BLOCKING) logBlocking(handle, now - before)
+    }
+    this.#scheduled = false
+    this.#schedule()
+  }
+
+  /** Gives those that outlived the turn they started in their timeout. */
+  #watchStarted (): void {
+    if (this.#started.length === 0) return
+    const started = this.#started
+    this.#started = []
+    for (const attempt of started) if (attempt.running) attempt.watch()
+  }
+
+  #hasRoom (): boolean {
+    return this.accounts.in.running < this.#concurrency
+  }
+
+  #start (lane: Lane, handle: Handle, now: number): void {
+    handle.attempt++
+    this.accounts.move(handle, 'running')
+    this.#events.started(handle)
+    const attempt = new Attempt(handle, now, this.#ended)
+    lane.attempt = attempt
+    attempt.start()
+    if (attempt.running) this.#started.push(attempt)
+  }
+
+  readonly #ended = (attempt: Attempt, verdict: Verdict): void => {
+    const { handle, startedAt } = attempt
+    const { lane } = handle
+    lane.attempt = undefined
+    if (verdict.state !== 'retrying') {
+      this.accounts.settle(handle, verdict, startedAt)
+      this.#advance(lane)
+      return
+    }
+    this.accounts.move(handle, 'retrying')
+    lane.waiting.unshift(handle)
+    lane.retryTimer = setTimeout(() => this.#wake(lane), verdict.delay)
+    this.#events.retrying(handle, verdict)
+    this.#schedule()
+  }
+
+  #wake (lane: Lane): void {
+    clearTimeout(lane.retryTimer)
+    lane.retryTimer = undefined
+    this.#advance(lane)
+  }
+
+  /** Puts the lane in line for its next task, behind all the others; or retires it, having none. */
+  #advance (lane: Lane): void {
+    lane.active = lane.waiting.head !== undefined
+    if (lane.active) this.#ready.push(lane)
+    else this.#lanes.delete(lane)
+    this.#schedule()
+  }
+}
+
+/** The next task that has not been cancelled or skipped meanwhile. */
+function nextOf (waiting: Fifo<Handle>): Handle | undefined {
+  let handle = waiting.shift()
+  while (handle?.outcome !== undefined) handle = waiting.shift()
+  return handle
+}
+
+function loss (reason: LossReason, attempts: number, error: Error): Extract<Outcome, { state: 'lost' }> {
+  return { state: 'lost', attempts, reason, error }
+}

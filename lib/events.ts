@@ -1,0 +1,75 @@
+import type { Outcome, TaskEvent, TaskHooks } from '../types/index.ts'
+import { isThenable, type Retry } from './execute.ts'
+import type { Handle } from './handle.ts'
+import { isLogged, logHookError, logOutcome, logRetry } from './log.ts'
+import { toError } from './outcome.ts'
+import { publishOutcome } from './tracing.ts'
+
+type HookName = keyof TaskHooks
+type Hook = ((event: TaskEvent) => unknown) | undefined
+
+/** Tells logs, hooks and diagnostics channels what becomes of tasks, in each task's own async context. */
+export class Events {
+  readonly #hooks: TaskHooks
+  readonly #underWay = new Set<Promise<unknown>>()
+
+  constructor (hooks: TaskHooks) {
+    this.#hooks = hooks
+  }
+
+  started (handle: Handle): void {
+    this.#call('onTaskStart', handle)
+  }
+
+  retrying (handle: Handle, retry: Retry): void {
+    report(handle, () => logRetry(handle, retry.error, retry.delay))
+    this.#call('onTaskRetry', handle, retry)
+  }
+
+  settled (handle: Handle, outcome: Outcome, startedAt: number): void {
+    if (isLogged(handle, outcome)) report(handle, () => logOutcome(handle, outcome))
+    publishOutcome(handle, outcome)
+    switch (outcome.state) {
+      case 'completed': return this.#call('onTaskSuccess', handle, outcome, startedAt)
+      case 'failed': return this.#call('onTaskError', handle, outcome, startedAt)
+      case 'skipped': return this.#call('onTaskSkipped', handle, outcome)
+      case 'lost': return this.#call('onTaskLost', handle, outcome)
+    }
+  }
+
+  /** Resolves when the hooks that returned a promise so far have ended. */
+  async hooksEnded (): Promise<void> {
+    await Promise.all(this.#underWay)
+  }
+
+  #call (name: HookName, handle: Handle, details?: object, startedAt = 0): void {
+    const { settings, attempt, lane: { requestId, log } } = handle
+    const ours = this.#hooks[name] as Hook
+    const its = settings.hooks?.[name] as Hook
+    if (ours === undefined && its === undefined) return
+    const { id, payload } = handle
+    const event = { ...details, id, name: handle.name, attempt, requestId, log, payload, duration: performance.now() - startedAt }
+    for (const hook of [ours, its]) if (hook !== undefined) this.#run(name, handle, () => hook(event))
+  }
+
+  #run (name: HookName, handle: Handle, hook: () => unknown): void {
+    const failed = (thrown: unknown): void => report(handle, () => logHookError(handle, name, toError(handle.name, thrown)))
+    try {
+      const result = handle.runInAsyncScope(hook)
+      if (!isThenable(result)) return
+      const ended = Promise.resolve(result).catch(failed).finally(() => this.#underWay.delete(ended))
+      this.#underWay.add(ended)
+    } catch (error) {
+      failed(error)
+    }
+  }
+}
+
+/** Writes a log line. A logger can throw, for one when it serialises an error whose getters do. */
+function report (handle: Handle, write: () => void): void {
+  try {
+    handle.runInAsyncScope(write)
+  } catch {
+    process.emitWarning(`The logger threw at a line about task "${handle.name}" (${handle.id}, ${handle.state})`, 'FastifyBackgroundTasksWarning')
+  }
+}

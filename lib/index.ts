@@ -1,0 +1,3 @@
+export { default, default as backgroundTasks } from './plugin.ts'
+export { defineTask } from './task.ts'
+export type * from '../types/index.ts'

@@ -1,0 +1,78 @@
+import { isNativeError } from 'node:util/types'
+import type { Outcome, Stats, TaskState } from '../types/index.ts'
+import { FST_ERR_BGT_NON_ERROR } from './errors.ts'
+import type { Events } from './events.ts'
+import type { Handle } from './handle.ts'
+import { brief } from './options.ts'
+
+/** Anything can be thrown; an outcome has an Error. */
+export function toError (name: string, thrown: unknown): Error {
+  try {
+    // instanceof alone does not know the errors of another realm (vm, Jest).
+    if (thrown instanceof Error || isNativeError(thrown)) return thrown
+    return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
+  } catch (cause) {
+    return new FST_ERR_BGT_NON_ERROR(name, 'a value that throws when it is read', { cause })
+  }
+}
+
+/** Where each task is, to the unit. Every change of a task's state goes through here. */
+export class Accounts {
+  added = 0
+  abandoned = 0
+  readonly in: Record<TaskState, number> = {
+    pending: 0,
+    retrying: 0,
+    running: 0,
+    completed: 0,
+    failed: 0,
+    skipped: 0,
+    cancelled: 0,
+    escalated: 0,
+    lost: 0
+  }
+
+  readonly #events: Events
+  #idle: (() => void)[] = []
+
+  constructor (events: Events) {
+    this.#events = events
+  }
+
+  get waiting (): number {
+    return this.in.pending + this.in.retrying
+  }
+
+  get isIdle (): boolean {
+    return this.waiting === 0 && this.in.running === 0
+  }
+
+  open (): void {
+    this.added++
+    this.in.pending++
+  }
+
+  move (handle: Handle, state: TaskState): void {
+    this.in[handle.state]--
+    this.in[state]++
+    handle.state = state
+  }
+
+  /** Records the one outcome of a task and tells it to whom it concerns. */
+  settle (handle: Handle, outcome: Outcome, startedAt = 0): void {
+    this.move(handle, outcome.state)
+    this.#events.settled(handle, outcome, startedAt)
+    handle.settle(outcome)
+    if (this.#idle.length > 0 && this.isIdle) {
+      for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  idle (): Promise<void> {
+    return this.isIdle ? Promise.resolve() : new Promise(resolve => { this.#idle.push(resolve) })
+  }
+
+  stats (): Stats {
+    return { added: this.added, ...this.in, pending: this.waiting, abandoned: this.abandoned, enqueued: 0 }
+  }
+}

@@ -1,0 +1,64 @@
+import type { FastifyError, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import fp from 'fastify-plugin'
+import type { BackgroundTasksOptions, RequestBackgroundTasks } from '../types/index.ts'
+import { Collector } from './collector.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { FST_ERR_BGT_ALREADY_REGISTERED, FST_ERR_BGT_TOO_EARLY } from './errors.ts'
+import { Events } from './events.ts'
+import { Intake } from './intake.ts'
+import { manageLifespan } from './lifespan.ts'
+import { resolveOptions } from './options.ts'
+import { Accounts } from './outcome.ts'
+import { watchResponse } from './response-over.ts'
+import { Service } from './service.ts'
+import { kCollector, kErrored, kReply } from './symbols.ts'
+import { registerTasks } from './task.ts'
+
+type Slots = FastifyRequest & { [kReply]?: FastifyReply, [kErrored]?: boolean, [kCollector]?: Collector }
+
+// eslint-disable-next-line @typescript-eslint/require-await -- what it throws has to become a rejection
+async function register (app: FastifyInstance, given: BackgroundTasksOptions): Promise<void> {
+  if (app.hasRequestDecorator('backgroundTasks')) throw new FST_ERR_BGT_ALREADY_REGISTERED()
+
+  const options = resolveOptions({ ...given })
+  const events = new Events(options.hooks)
+  const accounts = new Accounts(events)
+  const dispatcher = new Dispatcher(accounts, events, options.concurrency)
+  const defaults = { when: options.when, timeout: options.timeout, retry: undefined, hooks: undefined }
+  const intake = new Intake(dispatcher, registerTasks(options.tasks, defaults), defaults, options)
+
+  app.decorate('backgroundTasks', new Service(intake, app.log))
+  app.decorateRequest('backgroundTasks', {
+    getter (this: Slots): RequestBackgroundTasks {
+      return (this[kCollector] ??= collect(this, intake, options.abortGrace))
+    }
+  })
+  app.addHook('onRequest', rememberReply)
+  app.addHook('onError', rememberError)
+  manageLifespan(app, dispatcher, events, options)
+}
+
+function collect (request: Slots, intake: Intake, abortGrace: number): Collector {
+  const reply = request[kReply]
+  if (reply === undefined) throw new FST_ERR_BGT_TOO_EARLY()
+  const collector = new Collector(intake, request)
+  watchResponse(request, reply, abortGrace, collector)
+  return collector
+}
+
+function rememberReply (request: Slots, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  request[kReply] = reply
+  done()
+}
+
+function rememberError (request: Slots, _reply: FastifyReply, _error: FastifyError, done: () => void): void {
+  request[kErrored] = true
+  done()
+}
+
+const plugin: FastifyPluginAsync<BackgroundTasksOptions> = fp(register, {
+  fastify: '5.x',
+  name: 'fastify-background-tasks'
+})
+
+export default plugin

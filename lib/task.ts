@@ -1,0 +1,61 @@
+import type { EscalationCause, PayloadInput, PayloadOutput, PayloadSchema, Task, TaskContext, TaskDefinition, TaskOptions } from '../types/index.ts'
+import { FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_TASK_NOT_REGISTERED } from './errors.ts'
+import { brief, checkOptions, resolveTaskOptions, type TaskSettings } from './options.ts'
+import { payloadParser } from './payload.ts'
+import { kTask } from './symbols.ts'
+
+class DefinedTask implements Task {
+  readonly [kTask] = true
+  readonly name: string
+  readonly options: Readonly<TaskOptions>
+  readonly escalate: readonly EscalationCause[]
+  readonly run: (payload: unknown, context: TaskContext) => unknown
+  readonly parse: (payload: unknown) => unknown
+
+  constructor ({ name, payload, escalate = [], run, ...options }: TaskDefinition<PayloadSchema>) {
+    this.name = name
+    this.options = Object.freeze(options)
+    this.escalate = Object.freeze([...escalate])
+    this.run = run
+    this.parse = payloadParser(name, payload)
+    Object.freeze(this)
+  }
+}
+
+/**
+ * Defines a task once, for `add` and for a queue alike.
+ *
+ * @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK for a payload schema of an unknown kind.
+ */
+export function defineTask<S extends PayloadSchema | undefined = undefined> (definition: TaskDefinition<S>): Task<PayloadInput<S>, PayloadOutput<S>> {
+  if (typeof definition !== 'object' || definition === null) {
+    throw new FST_ERR_BGT_INVALID_TASK(`defineTask expects an object with name and run, got ${brief(definition)}`)
+  }
+  checkOptions('definition', 'task', definition)
+  return new DefinedTask(definition as TaskDefinition<PayloadSchema>) as Task<PayloadInput<S>, PayloadOutput<S>>
+}
+
+export function isTask (value: unknown): value is Task {
+  return typeof value === 'object' && value !== null && kTask in value
+}
+
+export type Registry = ReadonlyMap<string, { readonly task: Task, readonly settings: TaskSettings }>
+
+/** The registered tasks by name, each with its settings resolved against the plugin's defaults. */
+export function registerTasks (tasks: readonly unknown[], defaults: TaskSettings): Registry {
+  const registry = new Map<string, { task: Task, settings: TaskSettings }>()
+  for (const [index, task] of tasks.entries()) {
+    if (!isTask(task)) throw new FST_ERR_BGT_INVALID_OPTIONS(`options/tasks/${index}`, `Expected a task made by defineTask, got ${brief(task)}`)
+    if (registry.has(task.name)) throw new FST_ERR_BGT_DUPLICATE_TASK(task.name)
+    if (task.escalate.length > 0) throw new FST_ERR_BGT_NO_ADAPTER(`"escalate" of task "${task.name}"`)
+    registry.set(task.name, { task, settings: resolveTaskOptions(task.options, defaults) })
+  }
+  return registry
+}
+
+/** @throws FST_ERR_BGT_TASK_NOT_REGISTERED also where another task is registered under the name. */
+export function settingsOf (registry: Registry, task: Task): TaskSettings {
+  const entry = registry.get(task.name)
+  if (entry?.task !== task) throw new FST_ERR_BGT_TASK_NOT_REGISTERED(task.name)
+  return entry.settings
+}
