@@ -3,7 +3,7 @@ import neostandard, { plugins } from 'neostandard'
 const typed = ['**/*.ts']
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist/**', '.tap/**', 'node_modules/**'] }),
+  ...neostandard({ ts: true, ignores: ['dist/**', '.tap/**', 'node_modules/**', 'bench/peers/**', 'test/package/consumer/typed.ts'] }),
   ...plugins['typescript-eslint'].configs.recommendedTypeCheckedOnly.map(config => ({ ...config, files: typed })),
   {
     files: typed,

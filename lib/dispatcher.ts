@@ -141,9 +141,8 @@ export class Dispatcher {
   #start (lane: Lane, handle: Handle, now: number): void {
     handle.attempt++
     this.accounts.move(handle, 'running')
+    const attempt = lane.attempt = new Attempt(handle, now, this.#ended)
     this.#events.started(handle)
-    const attempt = new Attempt(handle, now, this.#ended)
-    lane.attempt = attempt
     attempt.start()
     if (attempt.running) this.#started.push(attempt)
   }

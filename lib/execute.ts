@@ -36,6 +36,7 @@ export class Attempt {
   }
 
   start (): void {
+    if (this.#stopped !== undefined) return this.#end(this.#stopped)
     let result: unknown
     let promise: Promise<unknown> | undefined
     try {

@@ -70,11 +70,11 @@ export class Handle extends AsyncResource implements TaskHandle {
     }
   }
 
-  /** Takes the outcome, and lets go of what belongs to the user. */
-  settle (outcome: Outcome): void {
-    this.outcome = outcome
+  /** Lets go of what belongs to the user, once everybody knows the outcome. */
+  close (outcome: Outcome): void {
     this.#run = undefined
     this.#input = undefined
     this.#settled?.resolve(outcome)
+    this.emitDestroy()
   }
 }

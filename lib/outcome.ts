@@ -61,8 +61,9 @@ export class Accounts {
   /** Records the one outcome of a task and tells it to whom it concerns. */
   settle (handle: Handle, outcome: Outcome, startedAt = 0): void {
     this.move(handle, outcome.state)
+    handle.outcome = outcome
     this.#events.settled(handle, outcome, startedAt)
-    handle.settle(outcome)
+    handle.close(outcome)
     if (this.#idle.length > 0 && this.isIdle) {
       for (const resolve of this.#idle.splice(0)) resolve()
     }

@@ -114,5 +114,5 @@ export interface Task<Input = any, Output = any> {
   /** The function as it was defined, so that a unit test can call it. */
   run (payload: Output, context: TaskContext): unknown
   /** Validates. Returns what `run` receives; throws `FST_ERR_BGT_INVALID_PAYLOAD`. */
-  parse (payload: Input): Output
+  readonly parse: (payload: Input) => Output
 }

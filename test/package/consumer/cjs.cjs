@@ -1,0 +1,20 @@
+const assert = require('node:assert/strict')
+const Fastify = require('fastify')
+const backgroundTasks = require('fastify-background-tasks')
+const { defineTask } = require('fastify-background-tasks')
+
+const ran = []
+const note = defineTask({ name: 'note', run () { ran.push('task') } })
+const app = Fastify()
+app.register(backgroundTasks, { tasks: [note] })
+app.get('/', (request, reply) => {
+  request.backgroundTasks.add(text => ran.push(text), 'function')
+  request.backgroundTasks.add(note)
+  reply.send('answered')
+})
+app.listen({ host: '127.0.0.1', port: 0 })
+  .then(url => fetch(url))
+  .then(response => response.text())
+  .then(text => assert.equal(text, 'answered'))
+  .then(() => app.close())
+  .then(() => assert.deepEqual(ran, ['function', 'task']))
