@@ -26,6 +26,7 @@ export class Collector implements RequestBackgroundTasks {
 
   /** The response is over: lets the tasks go that are for such an ending. */
   end (ending: Ending): void {
+    if (this.#ending !== undefined) return
     this.#ending = ending
     for (let handle = this.#lane.waiting.head; handle !== undefined; handle = handle.next) this.#judge(handle, ending)
     this.#intake.dispatcher.release(this.#lane)

@@ -9,7 +9,6 @@ import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_CLOSED, FST_ERR_BGT_SHUTDOWN } from 
 import { Fifo } from './fifo.ts'
 import type { Handle } from './handle.ts'
 import type { Lane } from './lane.ts'
-import { logBlocking } from './log.ts'
 import type { Accounts } from './outcome.ts'
 
 /** ms of a turn of the event loop after which no further task starts, so that responses come first. */
@@ -43,18 +42,14 @@ export class Dispatcher {
     this.#concurrency = concurrency
   }
 
-  /** Counts a task in. It waits in its lane, which moves once it is released. */
-  add (handle: Handle): void {
+  /** Counts a task in. It waits in its lane, which moves once it is released; or it is lost, where there is no room. */
+  add (handle: Handle, overflow?: Error): void {
+    const { lane, name } = handle
     this.accounts.open()
-    if (this.#closed) return this.accounts.settle(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(handle.name)))
-    handle.lane.waiting.push(handle)
-    this.#lanes.add(handle.lane)
-  }
-
-  /** Counts a task in that there is no room for. */
-  drop (handle: Handle, error: Error): void {
-    this.accounts.open()
-    this.accounts.settle(handle, loss('overflow', 0, error))
+    if (overflow !== undefined) return this.accounts.settle(handle, loss('overflow', 0, overflow))
+    if (this.#closed) return this.accounts.settle(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
+    lane.waiting.push(handle)
+    this.#lanes.add(lane)
   }
 
   release (lane: Lane): void {
@@ -120,7 +115,7 @@ export class Dispatcher {
       this.#start(lane, handle, now)
       const before = now
       now = performance.now()
-      if (now - before > BLOCKING) logBlocking(handle, now - before)
+      if (now - before > BLOCKING) this.#events.blocked(handle, now - before)
     }
     this.#scheduled = false
     this.#schedule()

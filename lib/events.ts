@@ -1,8 +1,9 @@
 import type { Outcome, TaskEvent, TaskHooks } from '../types/index.ts'
-import { isThenable, type Retry } from './execute.ts'
+import type { Retry } from './execute.ts'
 import type { Handle } from './handle.ts'
-import { isLogged, logHookError, logOutcome, logRetry } from './log.ts'
+import { isLogged, logBlocking, logHookError, logOutcome, logRetry } from './log.ts'
 import { toError } from './outcome.ts'
+import { isThenable } from './thenable.ts'
 import { publishOutcome } from './tracing.ts'
 
 type HookName = keyof TaskHooks
@@ -35,6 +36,10 @@ export class Events {
       case 'skipped': return this.#call('onTaskSkipped', handle, outcome)
       case 'lost': return this.#call('onTaskLost', handle, outcome)
     }
+  }
+
+  blocked (handle: Handle, ms: number): void {
+    report(handle, () => logBlocking(handle, ms))
   }
 
   /** Resolves when the hooks that returned a promise so far have ended. */

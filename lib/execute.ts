@@ -3,6 +3,7 @@ import { Context } from './context.ts'
 import { FST_ERR_BGT_TIMEOUT } from './errors.ts'
 import type { Handle } from './handle.ts'
 import { toError } from './outcome.ts'
+import { isThenable } from './thenable.ts'
 import { callTraced } from './tracing.ts'
 
 export interface Retry {
@@ -11,6 +12,8 @@ export interface Retry {
   /** ms */
   readonly delay: number
 }
+
+const { then } = Promise.prototype
 
 /** What an attempt comes to: the task's outcome, or another attempt. */
 export type Verdict = Outcome | Retry
@@ -42,13 +45,13 @@ export class Attempt {
     try {
       if (this.handle.form !== 'arguments') this.#context = new Context(this.handle)
       result = callTraced(this.handle, this.#context)
-      // Promise.resolve tames foreign thenables, which may throw, answer twice, or call back at once.
+      // As await does it: whatever `then` a foreign or patched thenable has, it is settled once, and later.
       if (isThenable(result)) promise = Promise.resolve(result)
     } catch (error) {
       return this.#fail(error)
     }
     if (promise === undefined) this.#complete(result)
-    else promise.then(value => this.#complete(value), error => this.#fail(error))
+    else void then.call(promise, value => this.#complete(value), error => this.#fail(error))
   }
 
   /** Starts the clock. Apart from `start`, so that tasks that end within a turn of the loop need no timer. */
@@ -108,9 +111,4 @@ function backoff (retry: Required<RetryOptions>, attempt: number): number {
   const factor = retry.backoff === 'exponential' ? 2 ** (attempt - 1) : 1
   const wait = Math.min(retry.delay * factor, retry.maxDelay)
   return wait * (1 - retry.jitter * Math.random())
-}
-
-export function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return value !== null && (typeof value === 'object' || typeof value === 'function') &&
-    typeof (value as PromiseLike<unknown>).then === 'function'
 }

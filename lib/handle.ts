@@ -61,6 +61,10 @@ export class Handle extends AsyncResource implements TaskHandle {
     return this.lane.dispatcher.cancel(this)
   }
 
+  toJSON (): { id: string, name: string, state: TaskState } {
+    return { id: this.id, name: this.name, state: this.state }
+  }
+
   call (context: TaskContext | undefined): unknown {
     const run = this.#run!
     switch (this.form) {

@@ -11,15 +11,13 @@ export class Intake {
   readonly dispatcher: Dispatcher
   readonly #registry: Registry
   readonly #defaults: TaskSettings
-  readonly #maxPending: number
-  readonly #drops: boolean
+  readonly #options: ResolvedOptions
 
-  constructor (dispatcher: Dispatcher, registry: Registry, defaults: TaskSettings, { maxPending, overflow }: ResolvedOptions) {
+  constructor (dispatcher: Dispatcher, registry: Registry, defaults: TaskSettings, options: ResolvedOptions) {
     this.dispatcher = dispatcher
     this.#registry = registry
     this.#defaults = defaults
-    this.#maxPending = maxPending
-    this.#drops = overflow === 'drop'
+    this.#options = options
   }
 
   add (lane: Lane, first: unknown, rest: unknown[]): Handle {
@@ -49,15 +47,11 @@ export class Intake {
 
   #take (lane: Lane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown): Handle {
     const { dispatcher } = this
-    if (dispatcher.accounts.waiting < this.#maxPending) {
-      const handle = new Handle(lane, name, settings, form, run, input)
-      dispatcher.add(handle)
-      return handle
-    }
-    const error = new FST_ERR_BGT_OVERFLOW(name, this.#maxPending)
-    if (!this.#drops) throw error
+    const { maxPending, overflow } = this.#options
+    const isFull = dispatcher.accounts.waiting >= maxPending
+    if (isFull && overflow === 'reject') throw new FST_ERR_BGT_OVERFLOW(name, maxPending)
     const handle = new Handle(lane, name, settings, form, run, input)
-    dispatcher.drop(handle, error)
+    dispatcher.add(handle, isFull ? new FST_ERR_BGT_OVERFLOW(name, maxPending) : undefined)
     return handle
   }
 }

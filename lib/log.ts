@@ -2,10 +2,25 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Outcome, TaskHooks } from '../types/index.ts'
 import type { Handle } from './handle.ts'
 
-type Fields = Record<string, unknown>
+type Level = 'debug' | 'warn' | 'error'
 
-function line (log: FastifyBaseLogger, level: 'debug' | 'warn' | 'error', handle: Handle, fields: Fields, message: string): void {
-  log[level]({ task: handle.name, taskId: handle.id, attempt: handle.attempt, ...fields }, message)
+function line (level: Level, { name, id, attempt, lane: { log } }: Handle, fields: object, message: string): void {
+  log[level]({ task: name, taskId: id, attempt, ...fields }, message)
+}
+
+const levels: Record<Outcome['state'], Level> = {
+  completed: 'debug',
+  failed: 'error',
+  skipped: 'warn',
+  cancelled: 'debug',
+  escalated: 'warn',
+  lost: 'error'
+}
+
+function levelOf ({ settings }: Handle, outcome: Outcome): Level {
+  // Where all went well, a task for errors is not missed.
+  const isMoot = outcome.state === 'skipped' && outcome.reason === 'answered' && settings.when === 'error'
+  return isMoot ? 'debug' : levels[outcome.state]
 }
 
 /** A switched-off level is the logger's one no-op, in pino and in Fastify's null logger alike. */
@@ -14,30 +29,22 @@ function debugs (log: FastifyBaseLogger): boolean {
 }
 
 export function isLogged (handle: Handle, outcome: Outcome): boolean {
-  return outcome.state !== 'completed' || debugs(handle.lane.log)
+  return levelOf(handle, outcome) !== 'debug' || debugs(handle.lane.log)
 }
 
 export function logOutcome (handle: Handle, outcome: Outcome): void {
-  const { log } = handle.lane
-  switch (outcome.state) {
-    case 'completed': return line(log, 'debug', handle, {}, 'background task completed')
-    case 'cancelled': return line(log, 'debug', handle, {}, 'background task cancelled')
-    case 'failed': return line(log, 'error', handle, { err: outcome.error }, 'background task failed')
-    case 'lost': return line(log, 'error', handle, { err: outcome.error, reason: outcome.reason }, 'background task lost')
-    case 'skipped':
-      // A task for the other ending of the request is not needed; one for this ending is missed.
-      return line(log, handle.settings.when === 'error' && outcome.reason === 'answered' ? 'debug' : 'warn', handle, { reason: outcome.reason }, 'background task skipped')
-  }
+  const { error: err, reason } = outcome as { error?: Error, reason?: string }
+  line(levelOf(handle, outcome), handle, { err, reason }, `background task ${outcome.state}`)
 }
 
 export function logRetry (handle: Handle, err: Error, delay: number): void {
-  line(handle.lane.log, 'warn', handle, { err, delay }, 'background task failed, will be tried again')
+  line('warn', handle, { err, delay }, 'background task failed, will be tried again')
 }
 
 export function logHookError (handle: Handle, hook: keyof TaskHooks, err: unknown): void {
-  line(handle.lane.log, 'error', handle, { err, hook }, 'background task hook failed')
+  line('error', handle, { err, hook }, 'background task hook failed')
 }
 
 export function logBlocking (handle: Handle, blocked: number): void {
-  line(handle.lane.log, 'warn', handle, { blocked: Math.round(blocked) }, 'background task blocked the event loop')
+  line('warn', handle, { blocked: Math.round(blocked) }, 'background task blocked the event loop')
 }

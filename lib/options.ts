@@ -1,8 +1,7 @@
 import { inspect } from 'node:util'
 import { type TLiteral, type TObject, type TSchema, type TUnion, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
-import { Value } from '@sinclair/typebox/value'
-import type { BackgroundTasksOptions, Hooks, RetryOptions, TaskHooks, TaskOptions, When } from '../types/index.ts'
+import type { BackgroundTasksOptions, RetryOptions, TaskHooks, TaskOptions, When } from '../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
 
 /** The longest delay that Node's timers keep; above it they fire at once. */
@@ -87,6 +86,11 @@ export function checkOptions (kind: keyof typeof checkers, where: string, option
   throw new FST_ERR_BGT_INVALID_OPTIONS(where + path, `${schema.expected ?? message}, got ${brief(value)}`)
 }
 
+function withDefaults<T extends object> ({ properties }: TObject, given: T): Required<T> {
+  const entries = Object.entries(properties).map(([key, schema]) => [key, given[key as keyof T] ?? (schema.default as unknown)])
+  return Object.fromEntries(entries) as Required<T>
+}
+
 /** One line about a value of any kind. */
 export function brief (value: unknown): string {
   return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
@@ -104,21 +108,19 @@ export function resolveTaskOptions ({ when, timeout, retry: given, hooks }: Task
   return {
     when: when ?? defaults.when,
     timeout: timeout ?? defaults.timeout,
-    retry: given === undefined ? defaults.retry : Value.Default(retry, { ...given }) as Required<RetryOptions>,
+    retry: given === undefined ? defaults.retry : withDefaults(retry, given),
     hooks: hooks ?? defaults.hooks
   }
 }
 
-export interface ResolvedOptions extends Required<BackgroundTasksOptions> {
-  hooks: Hooks
-}
+export type ResolvedOptions = Required<BackgroundTasksOptions>
 
 /** Checks the options of the plugin and fills in the defaults; the only place that does. */
 export function resolveOptions (options: Record<string, unknown>): ResolvedOptions {
   // Fastify hands `register`'s own options to the plugin too.
   const { prefix, logLevel, logSerializers, ...own } = options
   checkOptions('plugin', 'options', own)
-  const resolved = Value.Default(pluginOptions, own) as ResolvedOptions
+  const resolved = withDefaults<BackgroundTasksOptions>(pluginOptions, own)
   if (resolved.overflow === 'escalate') throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
   return resolved
 }

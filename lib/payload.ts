@@ -3,6 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { PayloadSchema, StandardIssue, StandardSchema } from '../types/index.ts'
 import { FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_INVALID_TASK } from './errors.ts'
 import { brief } from './options.ts'
+import { isThenable } from './thenable.ts'
 
 type Parse = (payload: unknown) => unknown
 
@@ -49,8 +50,8 @@ function isStandard (schema: unknown): schema is StandardSchema {
 function standard (name: string, schema: StandardSchema): Parse {
   return payload => {
     const result = schema['~standard'].validate(payload)
-    if (result instanceof Promise) {
-      result.catch(() => {}) // refused below, whatever it says
+    if (isThenable(result)) {
+      Promise.resolve(result).catch(() => {}) // refused below, whatever it says
       throw new FST_ERR_BGT_INVALID_PAYLOAD(name, 'its validator is asynchronous, which add cannot wait for')
     }
     if (result.issues === undefined) return result.value

@@ -42,7 +42,7 @@ function collect (request: Slots, intake: Intake, abortGrace: number): Collector
   const reply = request[kReply]
   if (reply === undefined) throw new FST_ERR_BGT_TOO_EARLY()
   const collector = new Collector(intake, request)
-  watchResponse(request, reply, abortGrace, collector)
+  watchResponse(request, reply, collector, abortGrace)
   return collector
 }
 

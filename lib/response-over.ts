@@ -1,14 +1,26 @@
 import type { ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
-import { setImmediate } from 'node:timers'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Ending } from '../types/index.ts'
 import type { Collector } from './collector.ts'
 import { kErrored, kPipelined, kWatch } from './symbols.ts'
 
-type Raw = (ServerResponse | Http2ServerResponse) & { [kWatch]?: ResponseWatch }
-type WatchedSocket = Socket & { [kPipelined]?: Set<ResponseWatch> }
+type Raw = (ServerResponse | Http2ServerResponse) & { [kWatch]?: Watch }
+type WatchedSocket = Socket & { [kPipelined]?: Set<Watch> }
+
+interface Watch {
+  readonly request: FastifyRequest & { [kErrored]?: boolean }
+  readonly reply: FastifyReply
+  readonly collector: Collector
+  readonly abortGrace: number
+  readonly send: FastifyReply['send']
+  /** The handler has answered, or something has thrown. */
+  isSent: boolean
+  isClosed: boolean
+  pipelined: Set<Watch> | undefined
+  timer: NodeJS.Timeout | undefined
+}
 
 /**
  * Tells the collector once that the response is over, and how the request ended.
@@ -16,70 +28,26 @@ type WatchedSocket = Socket & { [kPipelined]?: Set<ResponseWatch> }
  * `close` of the raw response is the one event that comes every time: `finish`, and with it Fastify's
  * onResponse, is missing after an HTTP/1 abort. What `close` does not say is whether the handler is done.
  */
-export function watchResponse (request: FastifyRequest, reply: FastifyReply, abortGrace: number, collector: Collector): void {
-  const watch = new ResponseWatch(request, reply, abortGrace, collector)
+export function watchResponse (request: FastifyRequest, reply: FastifyReply, collector: Collector, abortGrace: number): void {
   const raw: Raw = reply.raw
-  if (isGone(raw)) return watch.closed()
-  // One shared function and a slot cost less than a closure and `once` for each request.
+  const watch: Watch = {
+    request,
+    reply,
+    collector,
+    abortGrace,
+    send: reply.send,
+    isSent: false,
+    isClosed: false,
+    pipelined: undefined,
+    timer: undefined
+  }
   raw[kWatch] = watch
+  // Each answer, a returned value and an error included, passes through the reply's `send`.
+  reply.send = send
+  if (isGone(raw)) return close(watch)
+  // One shared function and a slot cost less than a closure and `once` for each request.
   raw.on('close', onClose)
   if (raw.socket === null) watchPipelined(request.socket, watch)
-}
-
-class ResponseWatch {
-  readonly #request: FastifyRequest & { [kErrored]?: boolean }
-  readonly #reply: FastifyReply
-  readonly #abortGrace: number
-  readonly #collector: Collector
-  #closed = false
-
-  constructor (request: FastifyRequest, reply: FastifyReply, abortGrace: number, collector: Collector) {
-    this.#request = request
-    this.#reply = reply
-    this.#abortGrace = abortGrace
-    this.#collector = collector
-  }
-
-  closed (): void {
-    if (this.#closed) return
-    this.#closed = true
-    const socket: WatchedSocket = this.#request.socket
-    socket[kPipelined]?.delete(this)
-    if (this.#isAnswered()) this.#end('answered')
-    else this.#awaitAnswer()
-  }
-
-  #isAnswered (): boolean {
-    return this.#reply.sent || this.#reply.raw.headersSent
-  }
-
-  /**
-   * The client has gone before the handler answered, and Node will not say more about this response.
-   * Every answer, a returned value and an error included, passes through this reply's `send`.
-   */
-  #awaitAnswer (): void {
-    const reply = this.#reply
-    const { send } = reply
-    const timer = setTimeout(() => {
-      reply.send = send
-      this.#end(this.#isAnswered() ? 'answered' : 'unanswered')
-    }, this.#abortGrace)
-    reply.send = (...payload) => {
-      reply.send = send
-      clearTimeout(timer)
-      // Later, so that an error is known as such: its onError hooks may be asynchronous.
-      setImmediate(() => this.#end('answered'))
-      return send.apply(reply, payload)
-    }
-  }
-
-  #end (ending: Ending): void {
-    this.#collector.end(this.#request[kErrored] === true ? 'errored' : ending)
-  }
-}
-
-function onClose (this: Raw): void {
-  this[kWatch]!.closed()
 }
 
 /** An HTTP/2 response knows it of its stream only; light-my-request emits `close` later than it is destroyed. */
@@ -87,12 +55,51 @@ function isGone (raw: Raw): boolean {
   return 'stream' in raw ? raw.stream.destroyed : raw.destroyed
 }
 
+function onClose (this: Raw): void {
+  close(this[kWatch]!)
+}
+
 /** Node gives a pipelined response its socket, and with it a `close`, only when its turn comes; which may be never. */
-function watchPipelined (socket: WatchedSocket, watch: ResponseWatch): void {
-  let waiting = socket[kPipelined]
-  if (waiting === undefined) {
-    const watches = waiting = socket[kPipelined] = new Set()
-    socket.once('close', () => { for (const watch of watches) watch.closed() })
+function watchPipelined (socket: WatchedSocket, watch: Watch): void {
+  if (socket.destroyed) return close(watch)
+  let watches = socket[kPipelined]
+  if (watches === undefined) {
+    watches = socket[kPipelined] = new Set()
+    socket.once('close', closeAll)
   }
-  waiting.add(watch)
+  watches.add(watch)
+  watch.pipelined = watches
+}
+
+function closeAll (this: WatchedSocket): void {
+  this[kPipelined]!.forEach(close)
+}
+
+function send (this: FastifyReply, ...payload: [unknown?]): FastifyReply {
+  const watch = (this.raw as Raw)[kWatch]!
+  // The onError hook says so too, but perhaps only after other, asynchronous ones.
+  if (payload[0] instanceof Error && !this.sent) watch.request[kErrored] = true
+  const reply = watch.send.apply(this, payload)
+  watch.isSent = true
+  // The client has gone before, and what becomes of an answer for nobody is not the handler's fault.
+  if (watch.isClosed) end(watch, 'answered')
+  return reply
+}
+
+function close (watch: Watch): void {
+  if (watch.isClosed) return
+  watch.isClosed = true
+  watch.pipelined?.delete(watch)
+  if (watch.isSent || isAnswered(watch)) end(watch, 'answered')
+  else watch.timer = setTimeout(() => end(watch, isAnswered(watch) ? 'answered' : 'unanswered'), watch.abortGrace)
+}
+
+/** Says also that a hijacked response has ended. */
+function isAnswered ({ reply }: Watch): boolean {
+  return reply.sent || reply.raw.headersSent
+}
+
+function end ({ request, collector, timer }: Watch, ending: Ending): void {
+  clearTimeout(timer)
+  collector.end(request[kErrored] === true ? 'errored' : ending)
 }

@@ -36,6 +36,8 @@ export interface TaskHandle {
    * `cancelled` if it then throws, as `completed` if it ignores the signal. `finished`: too late.
    */
   cancel (): 'cancelled' | 'running' | 'finished'
+  /** So that a handle can be logged, or sent in a reply. */
+  toJSON (): { id: string, name: string, state: TaskState }
 }
 
 /**
