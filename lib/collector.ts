@@ -28,7 +28,7 @@ export class Collector implements RequestBackgroundTasks {
   end (ending: Ending): void {
     if (this.#ending !== undefined) return
     this.#ending = ending
-    for (let handle = this.#lane.waiting.head; handle !== undefined; handle = handle.next) this.#judge(handle, ending)
+    for (let handle = this.#lane.head; handle !== undefined; handle = handle.next) this.#judge(handle, ending)
     this.#intake.dispatcher.release(this.#lane)
   }
 

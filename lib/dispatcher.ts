@@ -48,7 +48,7 @@ export class Dispatcher {
     this.accounts.open()
     if (overflow !== undefined) return this.accounts.settle(handle, loss('overflow', 0, overflow))
     if (this.#closed) return this.accounts.settle(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
-    lane.waiting.push(handle)
+    lane.push(handle)
     this.#lanes.add(lane)
   }
 
@@ -72,7 +72,7 @@ export class Dispatcher {
   /** From now on no retry waits: those that do are tried once more at once, and a failure is final. */
   drain (): void {
     this.draining = true
-    for (const lane of this.#lanes) if (lane.retryTimer !== undefined) this.#wake(lane)
+    for (const lane of this.#lanes) this.#wake(lane)
   }
 
   /** Aborts what runs, and records as lost what waits and what is added from now on. */
@@ -80,9 +80,9 @@ export class Dispatcher {
     this.#closed = true
     const lost = ({ name, attempt }: Handle) =>
       loss('shutdown', attempt, new FST_ERR_BGT_SHUTDOWN(name, drainTimeout))
-    for (const { attempt, waiting } of this.#lanes) {
-      attempt?.stop(lost(attempt.handle))
-      for (let handle; (handle = nextOf(waiting)) !== undefined;) this.accounts.settle(handle, lost(handle))
+    for (const lane of this.#lanes) {
+      lane.attempt?.stop(lost(lane.attempt.handle))
+      for (let handle; (handle = nextOf(lane)) !== undefined;) this.accounts.settle(handle, lost(handle))
     }
   }
 
@@ -107,7 +107,7 @@ export class Dispatcher {
     while (now < end && this.#hasRoom()) {
       const lane = this.#ready.shift()
       if (lane === undefined) break
-      const handle = nextOf(lane.waiting)
+      const handle = nextOf(lane)
       if (handle === undefined) {
         this.#advance(lane)
         continue
@@ -152,13 +152,14 @@ export class Dispatcher {
       return
     }
     this.accounts.move(handle, 'retrying')
-    lane.waiting.unshift(handle)
+    lane.unshift(handle)
     lane.retryTimer = setTimeout(() => this.#wake(lane), verdict.delay)
     this.#events.retrying(handle, verdict)
     this.#schedule()
   }
 
   #wake (lane: Lane): void {
+    if (lane.retryTimer === undefined) return
     clearTimeout(lane.retryTimer)
     lane.retryTimer = undefined
     this.#advance(lane)
@@ -166,7 +167,7 @@ export class Dispatcher {
 
   /** Puts the lane in line for its next task, behind all the others; or retires it, having none. */
   #advance (lane: Lane): void {
-    lane.active = lane.waiting.head !== undefined
+    lane.active = lane.head !== undefined
     if (lane.active) this.#ready.push(lane)
     else this.#lanes.delete(lane)
     this.#schedule()
@@ -174,9 +175,9 @@ export class Dispatcher {
 }
 
 /** The next task that has not been cancelled or skipped meanwhile. */
-function nextOf (waiting: Fifo<Handle>): Handle | undefined {
-  let handle = waiting.shift()
-  while (handle?.outcome !== undefined) handle = waiting.shift()
+function nextOf (lane: Lane): Handle | undefined {
+  let handle = lane.shift()
+  while (handle?.outcome !== undefined) handle = lane.shift()
   return handle
 }
 

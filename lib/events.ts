@@ -1,5 +1,5 @@
 import type { Outcome, TaskEvent, TaskHooks } from '../types/index.ts'
-import type { Retry } from './execute.ts'
+import type { Retry, Verdict } from './execute.ts'
 import type { Handle } from './handle.ts'
 import { isLogged, logBlocking, logHookError, logOutcome, logRetry } from './log.ts'
 import { toError } from './outcome.ts'
@@ -47,13 +47,14 @@ export class Events {
     await Promise.all(this.#underWay)
   }
 
-  #call (name: HookName, handle: Handle, details?: object, startedAt = 0): void {
-    const { settings, attempt, lane: { requestId, log } } = handle
+  #call (name: HookName, handle: Handle, verdict?: Verdict, startedAt?: number): void {
     const ours = this.#hooks[name] as Hook
-    const its = settings.hooks?.[name] as Hook
+    const its = handle.settings.hooks?.[name] as Hook
     if (ours === undefined && its === undefined) return
-    const { id, payload } = handle
-    const event = { ...details, id, name: handle.name, attempt, requestId, log, payload, duration: performance.now() - startedAt }
+    const { id, attempt, payload, lane: { requestId, log } } = handle
+    const { state, attempts, ...details } = { ...verdict } as Partial<Outcome>
+    const duration = startedAt === undefined ? undefined : { duration: performance.now() - startedAt }
+    const event = { id, name: handle.name, attempt, requestId, log, payload, ...details, ...duration }
     for (const hook of [ours, its]) if (hook !== undefined) this.#run(name, handle, () => hook(event))
   }
 

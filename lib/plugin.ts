@@ -51,8 +51,10 @@ function rememberReply (request: Slots, reply: FastifyReply, done: HookHandlerDo
   done()
 }
 
-function rememberError (request: Slots, _reply: FastifyReply, _error: FastifyError, done: () => void): void {
+function rememberError (request: Slots, reply: FastifyReply, _error: FastifyError, done: () => void): void {
   request[kErrored] = true
+  // Not known yet where an earlier plugin's onRequest hook threw.
+  request[kReply] = reply
   done()
 }
 

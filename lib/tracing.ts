@@ -17,5 +17,5 @@ export function callTraced (handle: Handle, context: TaskContext | undefined): u
 export function publishOutcome (handle: Handle, outcome: Outcome): void {
   if (!outcomes.hasSubscribers) return
   const { id, name, lane: { requestId } } = handle
-  outcomes.publish({ id, name, requestId, outcome })
+  handle.runInAsyncScope(() => outcomes.publish({ id, name, requestId, outcome }))
 }
