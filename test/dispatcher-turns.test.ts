@@ -117,3 +117,17 @@ await t.test('a task added without a context does not run in that of the request
   await app.backgroundTasks.idle()
   t.same(seen, ['request', undefined])
 })
+
+await t.test('the timeout of a task does not come in the context of a request that ran beside it', async t => {
+  const storage = new AsyncLocalStorage<string>()
+  const app = await makeApp(t)
+  const seen = latch<unknown>()
+  storage.run('request', () => app.backgroundTasks.add(() => {}))
+  app.backgroundTasks.add({ timeout: 1 }, ({ signal }) => new Promise<void>(resolve => {
+    signal.onabort = () => {
+      seen.open(storage.getStore())
+      resolve()
+    }
+  }))
+  t.equal(await seen.opened, undefined)
+})

@@ -1,0 +1,131 @@
+// Hammers a server with everything that can happen to requests and tasks, stops it under load, and
+// checks that its books balance.
+//   node bench/soak.js [--minutes 5 | --requests 20000] [--users 48] [--seed 1]
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { SUM } from './soak/books.js'
+import { Users } from './soak/users.js'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '5' },
+    requests: { type: 'string' },
+    users: { type: 'string', default: '48' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) }
+  }
+})
+const seed = Number(values.seed)
+const limit = values.requests === undefined ? Infinity : Number(values.requests)
+
+/** Memory may grow by this factor from the second quarter of the load to the last. */
+const FLAT = 1.2
+/** ms after which a server that has not stopped is killed. */
+const PATIENCE = 30_000
+
+// A young generation that may grow does so in the first seconds, and looks like a leak.
+const execArgv = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-size=16']
+const server = fork(new URL('soak/server.js', import.meta.url), { execArgv })
+const exit = once(server, 'exit')
+const silent = once(server, 'disconnect').then(() => [])
+const [{ port }] = await once(server, 'message')
+const told = once(server, 'message')
+
+const users = new Users(port, requests => { if (requests === limit) stop() })
+const timer = limit === Infinity ? setTimeout(stop, Number(values.minutes) * 60_000) : undefined
+
+function stop () {
+  users.stopping = true
+  load.seconds = (performance.now() - load.start) / 1_000
+  if (process.platform === 'win32') server.send('SIGTERM')
+  else server.kill('SIGTERM')
+  setTimeout(() => server.kill('SIGKILL'), PATIENCE).unref()
+}
+
+console.log(`seed ${seed}`)
+const load = { start: performance.now(), seconds: 0 }
+await users.run(Number(values.users), seed)
+clearTimeout(timer)
+
+const [report] = await Promise.race([told, silent])
+const [code, signal] = await exit
+if (report === undefined) {
+  console.error(`The server ended without a word, code ${code}, signal ${signal}`)
+  process.exit(1)
+}
+
+const { stats, before, closed, books, memory, complaints } = report
+const { settled, hooked, logged, attempts } = books
+
+function row (state, hook, line) {
+  return { 'stats()': stats[state], settled: settled[state], hook, log: line }
+}
+
+function lines (message) {
+  return logged[`background task ${message}`] ?? 0
+}
+
+const outcomes = {
+  completed: row('completed', hooked.completed),
+  failed: row('failed', hooked.failed, lines('failed')),
+  skipped: row('skipped', hooked.skipped, lines('skipped') + books.quietSkips),
+  cancelled: row('cancelled'),
+  lost: row('lost', hooked.lost, lines('lost'))
+}
+
+function median (quarter, what) {
+  const length = Math.floor(memory.length / 4)
+  const values = memory.slice(quarter * length, (quarter + 1) * length).map(sample => sample[what]).sort((a, b) => a - b)
+  return values[Math.floor(values.length / 2)]
+}
+
+function growth (what) {
+  return { 'second quarter, MB': mega(median(1, what)), 'last quarter, MB': mega(median(3, what)), ratio: Number((median(3, what) / median(1, what)).toFixed(3)) }
+}
+
+function mega (bytes) {
+  return Number((bytes / 2 ** 20).toFixed(1))
+}
+
+const memoryUsed = { rss: growth('rss'), heapUsed: growth('heapUsed') }
+const sum = SUM.reduce((sum, state) => sum + stats[state], 0)
+
+console.table({
+  requests: users.requests,
+  'requests a second': Math.round(users.requests / load.seconds),
+  'tasks added': stats.added,
+  'adds refused for their payload': books.refused,
+  attempts: attempts.run,
+  'attempts tried again': hooked.retried,
+  'lost for want of room': books.lostBy.overflow,
+  'lost, added after the end': books.lostBy.closed,
+  'looks at stats()': books.looks,
+  'waiting or running at SIGTERM': before.pending + before.running,
+  'ms from SIGTERM to closed': Math.round(closed)
+})
+console.table(users.did)
+console.table(users.received)
+console.table(outcomes)
+console.table(memoryUsed)
+
+const checks = {
+  'each add is counted': stats.added === books.added,
+  'added is the sum of the outcomes': stats.added === sum && stats.pending === 0 && stats.running === 0,
+  'it was at every look': books.wrong.length === 0,
+  'all count the same outcomes': Object.values(outcomes).every(row => Object.values(row).every(count => count === undefined || count === row['stats()'])),
+  'all count the same attempts': attempts.run === attempts.hooked && attempts.run === attempts.settled,
+  'each retry has its log line': hooked.retried === lines('failed, will be tried again'),
+  // All of them end by themselves, long before drainTimeout.
+  'no task is cut off by the shutdown': books.lostBy.shutdown === 0,
+  'nothing goes on': stats.abandoned === 0,
+  'tasks are lost that are added after the end': books.lostBy.closed > 0,
+  'tasks were under way at SIGTERM': before.pending + before.running > 0,
+  'memory is flat': Object.values(memoryUsed).every(({ ratio }) => ratio <= FLAT),
+  'no warning, no unhandled error': complaints.length === 0,
+  'no surprise for users': users.surprises.length === 0,
+  'the server exits with 0': code === 0
+}
+for (const [check, holds] of Object.entries(checks)) console.log(`${holds ? 'ok    ' : 'NOT OK'}  ${check}`)
+
+for (const detail of [...books.wrong, ...complaints.slice(0, 5), ...users.surprises]) console.error(detail)
+process.exitCode = Object.values(checks).every(Boolean) ? 0 : 1

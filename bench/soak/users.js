@@ -1,0 +1,141 @@
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { Dice } from './dice.js'
+
+const host = '127.0.0.1'
+
+/** Users who do what the dice say, one thing after the other, until they are told to stop or nobody listens any more. */
+export class Users {
+  requests = 0
+  /** How often each thing was done, and each status code received. */
+  did = {}
+  received = {}
+  /** What went wrong before the server was told to stop; from then on connections may break. */
+  surprises = []
+  /** Set when the server is told to stop. */
+  stopping = false
+  #agent = new Agent({ keepAlive: true, scheduling: 'fifo' })
+  #port
+  #onRequest
+
+  constructor (port, onRequest) {
+    this.#port = port
+    this.#onRequest = onRequest
+  }
+
+  async run (count, seed) {
+    await Promise.all(Array.from({ length: count }, (_, index) => this.#user(new Dice(seed + index))))
+    this.#agent.destroy()
+  }
+
+  async #user (dice) {
+    for (;;) {
+      const what = dice.pick(habits)
+      this.did[what] = (this.did[what] ?? 0) + 1
+      try {
+        await this[what](dice)
+      } catch (error) {
+        if (error.code === 'ECONNREFUSED') return
+        if (!this.stopping && this.surprises.length < 5) this.surprises.push(`${what}: ${error.stack}`)
+      }
+    }
+  }
+
+  #path (ending, dice) {
+    this.#onRequest(++this.requests)
+    return `/${ending}?seed=${dice.below(2 ** 31)}`
+  }
+
+  #send (ending, dice) {
+    const body = dice.chance(0.5) ? JSON.stringify({ some: 'x'.repeat(dice.below(2_000)) }) : undefined
+    const sent = request({
+      agent: this.#agent,
+      host,
+      port: this.#port,
+      method: body === undefined ? 'GET' : 'POST',
+      path: this.#path(ending, dice),
+      headers: body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }
+    })
+    sent.end(body)
+    return sent
+  }
+
+  async #response (sent) {
+    const [response] = await once(sent, 'response')
+    this.#count(response.statusCode)
+    return response
+  }
+
+  #count (status) {
+    this.received[status] = (this.received[status] ?? 0) + 1
+  }
+
+  async ask (dice) {
+    const response = await this.#response(this.#send(dice.pick(answered), dice))
+    await once(response.resume(), 'end')
+  }
+
+  /** Goes away while the handler is at work, at once or a little later. */
+  async abort (dice) {
+    const sent = this.#send(dice.pick(['now', 'soon', 'throw', 'stream', 'never']), dice)
+    sent.on('error', () => {})
+    await setTimeout(dice.below(8))
+    sent.destroy()
+  }
+
+  /** Goes away when the answer begins, or half-way through it. */
+  async cutShort (dice) {
+    const response = await this.#response(this.#send('stream', dice))
+    response.on('error', () => {})
+    if (dice.chance(0.5)) await once(response, 'data')
+    if (dice.chance(0.5)) await setTimeout(dice.below(8))
+    response.destroy()
+  }
+
+  /** Sends half a request, and goes away. */
+  async breakOff (dice) {
+    const socket = await this.#connect()
+    socket.write(`POST ${this.#path('now', dice)} HTTP/1.1\r\nhost: soak\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"half`)
+    await setTimeout(dice.below(3))
+    leave(socket, dice)
+  }
+
+  /** Sends a burst of requests at once. Reads all the answers, or goes away after the first. */
+  async pipeline (dice) {
+    const socket = await this.#connect()
+    const stays = dice.chance(0.6)
+    let burst = ''
+    const count = 2 + dice.below(7)
+    for (let n = 1; n <= count; n++) {
+      const ending = dice.pick(stays ? answered : ['now', 'soon', 'stream', 'throw', 'never'])
+      burst += `GET ${this.#path(ending, dice)} HTTP/1.1\r\nhost: soak\r\n${n === count ? 'connection: close\r\n' : ''}\r\n`
+    }
+    socket.write(burst)
+    if (!stays) {
+      await Promise.race([once(socket, 'data'), setTimeout(10)])
+      return leave(socket, dice)
+    }
+    let text = ''
+    for await (const chunk of socket.setEncoding('latin1')) text += chunk
+    const statuses = text.match(/(?<=HTTP\/1\.1 )\d{3}/g) ?? []
+    for (const status of statuses) this.#count(status)
+    if (statuses.length !== count) throw new Error(`${statuses.length} answers to ${count} requests`)
+  }
+
+  async #connect () {
+    const socket = connect({ host, port: this.#port })
+    await once(socket, 'connect')
+    return socket
+  }
+}
+
+const answered = ['now', 'now', 'now', 'soon', 'soon', 'throw', 'forgive', 'nothing', 'elsewhere', 'hijack', 'stream']
+const habits = ['ask', 'ask', 'ask', 'ask', 'abort', 'cutShort', 'breakOff', 'pipeline']
+
+function leave (socket, dice) {
+  socket.on('error', () => {})
+  if (dice.chance(0.5)) socket.destroy()
+  else socket.resetAndDestroy()
+}
