@@ -11,7 +11,7 @@ const MAX_PROBLEMS = 5
 
 /**
  * A function that returns the payload as `run` shall see it, or throws `FST_ERR_BGT_INVALID_PAYLOAD`.
- * Problems name paths and expectations, never values: these may be secrets, and errors are logged.
+ * Problems name paths and expectations, and no values of ours: these may be secrets, and errors are logged.
  */
 export function payloadParser (name: string, schema: PayloadSchema | undefined): Parse {
   if (schema === undefined) return noPayload(name)

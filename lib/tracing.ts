@@ -9,8 +9,8 @@ const outcomes: Channel = channel('fastify-background-tasks.outcome')
 export function callTraced (handle: Handle, context: TaskContext | undefined): unknown {
   if (!attempts.hasSubscribers) return handle.runInAsyncScope(handle.call, handle, context)
   const { id, name, attempt, lane: { requestId } } = handle
-  // tracePromise makes a promise of whatever a synchronous task returns.
-  const call = (): Promise<unknown> => handle.call(context) as Promise<unknown>
+  // What a synchronous task returns has to be a promise, else Node 26 does not trace its end.
+  const call = async (): Promise<unknown> => await handle.call(context)
   return handle.runInAsyncScope(() => attempts.tracePromise(call, { id, name, attempt, requestId }))
 }
 
