@@ -28,10 +28,10 @@ export class Dispatcher {
   readonly #ready = new Fifo<Lane>()
   /** Every lane with a task that has not ended. */
   readonly #lanes = new Set<Lane>()
-  #started: Attempt[] = []
   #scheduled = false
-  /** The plugin's own async context, else a turn would run in that of whichever request asked for it. */
-  readonly #turn = AsyncResource.bind(() => this.#run())
+  /** The plugin's own, else a turn would run in the async context of whichever request asked for it. */
+  readonly #scope = new AsyncResource('BackgroundTasks')
+  readonly #turn = (): void => this.#scope.runInAsyncScope(this.#run, this)
 
   draining = false
   #closed = false
@@ -93,15 +93,12 @@ export class Dispatcher {
 
   /** Asks for a turn, if there is something to do in it. */
   #schedule (): void {
-    if (this.#scheduled) return
-    const canStart = this.#ready.head !== undefined && this.#hasRoom()
-    if (!canStart && this.#started.length === 0) return
+    if (this.#scheduled || this.#ready.head === undefined || !this.#hasRoom()) return
     this.#scheduled = true
     setImmediate(this.#turn)
   }
 
   #run (): void {
-    this.#watchStarted()
     let now = performance.now()
     const end = now + TURN
     while (now < end && this.#hasRoom()) {
@@ -121,14 +118,6 @@ export class Dispatcher {
     this.#schedule()
   }
 
-  /** Gives those that outlived the turn they started in their timeout. */
-  #watchStarted (): void {
-    if (this.#started.length === 0) return
-    const started = this.#started
-    this.#started = []
-    for (const attempt of started) if (attempt.running) attempt.watch()
-  }
-
   #hasRoom (): boolean {
     return this.accounts.in.running < this.#concurrency
   }
@@ -139,7 +128,6 @@ export class Dispatcher {
     const attempt = lane.attempt = new Attempt(handle, now, this.#ended)
     this.#events.started(handle)
     attempt.start()
-    if (attempt.running) this.#started.push(attempt)
   }
 
   readonly #ended = (attempt: Attempt, verdict: Verdict): void => {

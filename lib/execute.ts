@@ -50,14 +50,10 @@ export class Attempt {
     } catch (error) {
       return this.#fail(error)
     }
-    if (promise === undefined) this.#complete(result)
-    else void then.call(promise, value => this.#complete(value), error => this.#fail(error))
-  }
-
-  /** Starts the clock. Apart from `start`, so that tasks that end within a turn of the loop need no timer. */
-  watch (): void {
+    if (promise === undefined) return this.#complete(result)
     const { timeout } = this.handle.settings
-    if (timeout > 0) this.#timer = setTimeout(() => this.#expire(timeout), timeout)
+    if (timeout > 0) this.#timer = setTimeout(expire, timeout, this)
+    void then.call(promise, value => this.#complete(value), error => this.#fail(error))
   }
 
   stop (outcome: Extract<Outcome, { state: 'cancelled' | 'lost' }>): void {
@@ -72,8 +68,9 @@ export class Attempt {
     this.#end(verdict)
   }
 
-  #expire (timeout: number): void {
-    const error = new FST_ERR_BGT_TIMEOUT(this.handle.name, timeout)
+  expire (): void {
+    const { name, settings } = this.handle
+    const error = new FST_ERR_BGT_TIMEOUT(name, settings.timeout)
     this.#context?.abort(error)
     this.abandon(this.#failure(error))
   }
@@ -102,9 +99,13 @@ export class Attempt {
 
   #end (verdict: Verdict): void {
     this.running = false
-    clearTimeout(this.#timer)
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
     this.#ended(this, verdict)
   }
+}
+
+function expire (attempt: Attempt): void {
+  attempt.expire()
 }
 
 function backoff (retry: Required<RetryOptions>, attempt: number): number {

@@ -35,7 +35,8 @@ await t.test('tasks that add tasks for ever end with the drain', async t => {
   }
   add()
   await passTimeUntil(app.close())
-  t.hasStrict(await added.at(-1)!.settled, { state: 'lost', attempts: 0, reason: 'closed' })
+  // It was in line already, or the one before has added it since.
+  t.match(await added.at(-1)!.settled, { state: 'lost', attempts: 0, reason: /^(shutdown|closed)$/ })
   t.hasStrict(await added.at(-2)!.settled, { state: 'completed' })
   const { added: total, completed, lost } = app.backgroundTasks.stats()
   t.same([completed, lost], [total - 1, 1])

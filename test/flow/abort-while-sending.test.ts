@@ -96,21 +96,36 @@ for (const [what, hook] of Object.entries(onErrorHooks)) {
   })
 }
 
-await t.test('a streamed answer cancelled half-way', async t => {
-  const flow = await Flow.make(t, { abortGrace: NEVER })
-  const source = new Readable({ read () {} })
-  flow.app.get('/', (request, reply) => {
-    flow.add(request)
-    source.push('first half')
-    return reply.send(source)
+for (const addFirst of [true, false]) {
+  await t.test(`a streamed answer cancelled half-way, add ${addFirst ? 'before' : 'after'} reply.send()`, async t => {
+    const flow = await Flow.make(t, { abortGrace: NEVER })
+    const source = new Readable({ read () {} })
+    flow.app.get('/', (request, reply) => {
+      if (addFirst) flow.add(request)
+      source.push('first half')
+      void reply.send(source)
+      if (!addFirst) flow.add(request)
+    })
+    const socket = await dial(await flow.listen())
+    socket.write(get('/'))
+    await once(socket, 'data')
+    t.match(flow.app.backgroundTasks.stats(), { added: 3, pending: 3 })
+    socket.destroy()
+    await flow.ended(became('answered'))
+    t.ok(source.destroyed)
   })
-  const socket = await dial(await flow.listen())
-  socket.write(get('/'))
-  await once(socket, 'data')
-  t.match(flow.app.backgroundTasks.stats(), { added: 3, pending: 3 })
-  socket.destroy()
-  await flow.ended(became('answered'))
-  t.ok(source.destroyed)
+}
+
+// A known limit: such a send has left no trace yet.
+await t.test('first add after reply.send(stream), aborted before its first byte, is one without an answer', async t => {
+  const flow = await Flow.make(t, { abortGrace: 20 })
+  flow.app.get('/', (request, reply) => {
+    void reply.send(new PassThrough())
+    flow.add(request)
+    void flow.untilGone()
+  })
+  await flow.abort(get('/'))
+  await flow.ended(became('unanswered'))
 })
 
 await t.test('the client leaves in the middle of its body', async t => {

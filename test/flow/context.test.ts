@@ -6,7 +6,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import requestContextPlugin, { requestContext } from '@fastify/request-context'
 import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import type { TaskHooks } from '../../types/index.ts'
+import type { TaskContext, TaskHooks } from '../../types/index.ts'
 import { Flow } from '../helpers/flow.ts'
 import { LogLines } from '../helpers/log-lines.ts'
 import { get } from '../helpers/raw-client.ts'
@@ -45,15 +45,16 @@ await t.test('tasks and hooks see what was stored at their add, and nothing else
     const stores = seen.get(name) ?? new Set()
     seen.set(name, stores.add(`${where}: ${storage.getStore()}`))
   }
+  const abortedIn: [name: string, store: unknown][] = []
   const flow = await Flow.make(t, { hooks: hooksThat(see), concurrency: 4 })
   flow.app.post('/:n', (request: FastifyRequest<{ Params: { n: string } }>) => {
     const { n } = request.params
     const { backgroundTasks } = request
     const watched = { hooks: hooksThat((hook, name) => see(`task's ${hook}`, name)) }
-    const add = (name: string, run: () => unknown, options = {}): unknown =>
-      backgroundTasks.add({ ...watched, ...options, name }, () => {
+    const add = (name: string, run: (context: TaskContext) => unknown, options = {}): unknown =>
+      backgroundTasks.add({ ...watched, ...options, name }, context => {
         see('start', name)
-        return run()
+        return run(context)
       })
     storage.run(`${n} sync`, () => add(`${n} sync`, () => {}))
     storage.run(`${n} async`, () => add(`${n} async`, async () => {
@@ -62,13 +63,20 @@ await t.test('tasks and hooks see what was stored at their add, and nothing else
       add(`${n} late`, () => {})
     }))
     storage.run(`${n} fails`, () => add(`${n} fails`, () => { throw new Error('expected') }, { retry: { attempts: 2, delay: 1 } }))
-    storage.run(`${n} slow`, () => add(`${n} slow`, () => new Promise(() => {}), { timeout: 1 }))
+    storage.run(`${n} slow`, () => add(`${n} slow`, ({ signal }) => new Promise(() => {
+      signal.addEventListener('abort', () => abortedIn.push([`${n} slow`, storage.getStore()]))
+    }), { timeout: 1 }))
     storage.run(`${n} skipped`, () => add(`${n} skipped`, () => {}, { when: 'error' }))
     add(`${n} none`, () => {})
+    // Asks for a turn of the event loop, in which tasks of other requests start too.
+    storage.run('elsewhere', () => flow.app.backgroundTasks.add({ name: 'elsewhere' }, () => {}))
     return 'answer'
   })
   await requestMany(t, flow)
+  seen.delete('elsewhere')
   t.equal(seen.size, REQUESTS * 7)
+  t.equal(abortedIn.length, REQUESTS)
+  t.strictSame(abortedIn.filter(([name, store]) => store !== undefined && store !== name), [], 'stores at an abort')
   const each = ['onTaskStart', "task's onTaskStart", 'start']
   const ends = (hook: string): string[] => [hook, `task's ${hook}`]
   const where: Record<string, string[]> = {

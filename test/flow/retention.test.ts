@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
-import { Flow } from '../helpers/flow.ts'
+import { Flow, NEVER } from '../helpers/flow.ts'
 import { latch } from '../helpers/latch.ts'
 import { dial, get, post } from '../helpers/raw-client.ts'
 
@@ -61,10 +61,10 @@ const responds: Record<string, (reply: FastifyReply) => unknown> = {
   'hijack, raw.end': reply => { reply.hijack().raw.end('answer') }
 }
 
-const lateResponds: Record<string, () => unknown> = {
-  'then answered': () => 'late',
-  'then answered with a stream': () => new PassThrough(),
-  'never answered': () => new Promise(() => {})
+const lateResponds: Record<string, [respond: () => unknown, abortGrace: number]> = {
+  'then answered': [() => 'late', NEVER],
+  'then answered with a stream': [() => new PassThrough(), NEVER],
+  'never answered': [() => new Promise(() => {}), 0]
 }
 
 for (const [method, request] of Object.entries(requests)) {
@@ -90,9 +90,9 @@ for (const [method, request] of Object.entries(requests)) {
     })
   }
 
-  for (const [name, respond] of Object.entries(lateResponds)) {
+  for (const [name, [respond, abortGrace]] of Object.entries(lateResponds)) {
     await t.test(`${method}: aborted, ${name}`, async t => {
-      const flow = await Flow.make(t, { abortGrace: 0 })
+      const flow = await Flow.make(t, { abortGrace })
       const waiting = new Waiting()
       flow.app.route({
         method: ['GET', 'POST'],
