@@ -3,9 +3,9 @@ import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { root, withoutCoverage } from './helpers/child.ts'
 
 const run = promisify(execFile)
-const root = join(import.meta.dirname, '..')
 
 await t.test('docs/testing.md works as printed', async t => {
   const folder = t.testdir({ node_modules: {} })
@@ -17,7 +17,7 @@ await t.test('docs/testing.md works as printed', async t => {
     writeFileSync(join(folder, name), code)
   }
 
-  const options = { cwd: folder, env: { ...process.env, NODE_OPTIONS: '' } }
+  const options = { cwd: folder, env: withoutCoverage({ NODE_OPTIONS: '' }) }
   await t.test('node:test', async t => {
     const { stdout } = await run(process.execPath, ['--test', 'app.test.js', 'fake-timers.test.js'], options)
     t.match(stdout, /pass 2\n.*fail 0/)

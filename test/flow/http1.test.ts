@@ -116,6 +116,27 @@ await t.test('pipelined, first add after the abort', async t => {
   await flow.ended(became('answered'), became('answered'))
 })
 
+await t.test('pipelined, and aborted when its turn had come', async t => {
+  const flow = await Flow.make(t)
+  const [waiting, gone] = [latch(), latch()]
+  flow.app.get('/first', async () => {
+    await waiting.opened
+    return 'first'
+  })
+  flow.app.get('/second', async (request, reply) => {
+    flow.add(request)
+    reply.raw.once('close', gone.open)
+    waiting.open()
+    await gone.opened
+    return 'second'
+  })
+  const socket = await dial(await flow.listen())
+  socket.write(get('/first') + get('/second'))
+  await once(socket, 'data')
+  socket.destroy()
+  await flow.ended(became('answered'))
+})
+
 await t.test('pipelined behind a response that closes the connection', async t => {
   const flow = await Flow.make(t)
   const second = latch()

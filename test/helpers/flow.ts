@@ -12,7 +12,10 @@ const HANGS = 3_000
 /** ms, far beyond that: a test with this `abortGrace` proves that nothing waited for it. */
 export const NEVER = 15_000
 
-process.on('warning', warning => tap.fail(warning.message, { warning }))
+process.on('warning', warning => {
+  // Of Node or tap about each other.
+  if (!['DeprecationWarning', 'ExperimentalWarning'].includes(warning.name)) tap.fail(warning.message, { warning })
+})
 process.on('unhandledRejection', reason => tap.fail('unhandledRejection', { reason }))
 
 const policies: When[] = ['success', 'error', 'always']
