@@ -127,6 +127,7 @@ export class Users {
   async #connect () {
     const socket = connect({ host, port: this.#port })
     await once(socket, 'connect')
+    socket.on('error', () => {}) // the server may break any connection while it stops
     return socket
   }
 }
@@ -135,7 +136,6 @@ const answered = ['now', 'now', 'now', 'soon', 'soon', 'throw', 'forgive', 'noth
 const habits = ['ask', 'ask', 'ask', 'ask', 'abort', 'cutShort', 'breakOff', 'pipeline']
 
 function leave (socket, dice) {
-  socket.on('error', () => {})
   if (dice.chance(0.5)) socket.destroy()
   else socket.resetAndDestroy()
 }
