@@ -37,6 +37,7 @@ export class Context implements TaskContext {
 
   abort (reason: Error): void {
     this.#reason = reason
-    this.#controller?.abort(reason)
+    const controller = this.#controller
+    if (controller !== undefined) this.#handle.runInAsyncScope(() => controller.abort(reason))
   }
 }

@@ -90,8 +90,10 @@ function close (watch: Watch): void {
   if (watch.isClosed) return
   watch.isClosed = true
   watch.pipelined?.delete(watch)
-  if (watch.isSent || isAnswered(watch)) end(watch, 'answered')
-  else watch.timer = setTimeout(() => end(watch, isAnswered(watch) ? 'answered' : 'unanswered'), watch.abortGrace)
+  if (watch.isSent || isAnswered(watch)) return end(watch, 'answered')
+  watch.timer = setTimeout(() => end(watch, isAnswered(watch) ? 'answered' : 'unanswered'), watch.abortGrace)
+  // A drain that gives up earlier has settled the tasks, and the process need not wait.
+  watch.timer.unref()
 }
 
 /** Says also that a hijacked response has ended. */

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { TaskHandle } from '../types/index.ts'
@@ -159,4 +160,23 @@ await t.test('the context tells the task about itself, and nothing about the req
   t.same(told, { id: handle?.id, name: 'curious', attempt: 1, requestId })
   t.notOk(keys.includes('request') || keys.includes('reply'))
   t.equal(await app.backgroundTasks.add({}, context => context.requestId === undefined).settled.then(o => o.state === 'completed' && o.result), true)
+})
+
+await t.test('a signal tells its listeners in the async context of the add', async t => {
+  const timers = fakeTimers(t)
+  const app = await makeApp(t)
+  const storage = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const handles = ['expired', 'cancelled'].map(name => storage.run(name, () =>
+    app.backgroundTasks.add({ timeout: 50 }, ({ signal }) => new Promise(resolve => {
+      signal.addEventListener('abort', () => {
+        seen.push(storage.getStore())
+        resolve(undefined)
+      })
+    }))))
+  await turns()
+  handles[1]!.cancel()
+  timers.tick(50)
+  await app.backgroundTasks.idle()
+  t.same(seen, ['cancelled', 'expired'])
 })
