@@ -28,6 +28,8 @@ export class Dispatcher {
   readonly #ready = new Fifo<Lane>()
   /** Every lane with a task that has not ended. */
   readonly #lanes = new Set<Lane>()
+  /** Asynchronous attempts that began in the latest turn. */
+  #started: Attempt[] = []
   #scheduled = false
   /** The plugin's own, else a turn would run in the async context of whichever request asked for it. */
   readonly #scope = new AsyncResource('BackgroundTasks')
@@ -93,12 +95,15 @@ export class Dispatcher {
 
   /** Asks for a turn, if there is something to do in it. */
   #schedule (): void {
-    if (this.#scheduled || this.#ready.head === undefined || !this.#hasRoom()) return
+    if (this.#scheduled) return
+    const canStart = this.#ready.head !== undefined && this.#hasRoom()
+    if (!canStart && this.#started.length === 0) return
     this.#scheduled = true
     setImmediate(this.#turn)
   }
 
   #run (): void {
+    this.#watchStarted()
     let now = performance.now()
     const end = now + TURN
     while (now < end && this.#hasRoom()) {
@@ -118,6 +123,14 @@ export class Dispatcher {
     this.#schedule()
   }
 
+  /** Gives those that outlived the turn they began in their timeout: most have ended, and a timer costs more than they did. */
+  #watchStarted (): void {
+    if (this.#started.length === 0) return
+    const started = this.#started
+    this.#started = []
+    for (const attempt of started) if (attempt.running) attempt.watch()
+  }
+
   #hasRoom (): boolean {
     return this.accounts.in.running < this.#concurrency
   }
@@ -128,6 +141,7 @@ export class Dispatcher {
     const attempt = lane.attempt = new Attempt(handle, now, this.#ended)
     this.#events.started(handle)
     attempt.start()
+    if (attempt.running) this.#started.push(attempt)
   }
 
   readonly #ended = (attempt: Attempt, verdict: Verdict): void => {

@@ -7,15 +7,18 @@ import { isThenable } from './thenable.ts'
 import { publishOutcome } from './tracing.ts'
 
 type HookName = keyof TaskHooks
+const names: HookName[] = ['onTaskStart', 'onTaskSuccess', 'onTaskError', 'onTaskRetry', 'onTaskSkipped', 'onTaskLost']
 type Hook = ((event: TaskEvent) => unknown) | undefined
 
 /** Tells logs, hooks and diagnostics channels what becomes of tasks, in each task's own async context. */
 export class Events {
   readonly #hooks: TaskHooks
+  readonly #hasHooks: boolean
   readonly #underWay = new Set<Promise<unknown>>()
 
   constructor (hooks: TaskHooks) {
     this.#hooks = hooks
+    this.#hasHooks = names.some(name => hooks[name] !== undefined)
   }
 
   started (handle: Handle): void {
@@ -48,8 +51,11 @@ export class Events {
   }
 
   #call (name: HookName, handle: Handle, verdict?: Verdict, startedAt?: number): void {
+    const { hooks } = handle.settings
+    // Asking by a name that varies costs more than it looks.
+    if (!this.#hasHooks && hooks === undefined) return
     const ours = this.#hooks[name] as Hook
-    const its = handle.settings.hooks?.[name] as Hook
+    const its = hooks?.[name] as Hook
     if (ours === undefined && its === undefined) return
     const { id, attempt, payload, lane: { requestId, log } } = handle
     const { state, attempts, ...details } = { ...verdict } as Partial<Outcome>

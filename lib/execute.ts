@@ -51,9 +51,13 @@ export class Attempt {
       return this.#fail(error)
     }
     if (promise === undefined) return this.#complete(result)
-    const { timeout } = this.handle.settings
-    if (timeout > 0) this.#timer = setTimeout(expire, timeout, this)
     void then.call(promise, value => this.#complete(value), error => this.#fail(error))
+  }
+
+  /** Starts the clock. */
+  watch (): void {
+    const { timeout } = this.handle.settings
+    if (timeout > 0) this.#timer = setTimeout(() => this.#expire(timeout), timeout)
   }
 
   stop (outcome: Extract<Outcome, { state: 'cancelled' | 'lost' }>): void {
@@ -68,9 +72,8 @@ export class Attempt {
     this.#end(verdict)
   }
 
-  expire (): void {
-    const { name, settings } = this.handle
-    const error = new FST_ERR_BGT_TIMEOUT(name, settings.timeout)
+  #expire (timeout: number): void {
+    const error = new FST_ERR_BGT_TIMEOUT(this.handle.name, timeout)
     this.#context?.abort(error)
     this.abandon(this.#failure(error))
   }
@@ -102,10 +105,6 @@ export class Attempt {
     if (this.#timer !== undefined) clearTimeout(this.#timer)
     this.#ended(this, verdict)
   }
-}
-
-function expire (attempt: Attempt): void {
-  attempt.expire()
 }
 
 function backoff (retry: Required<RetryOptions>, attempt: number): number {
