@@ -2,12 +2,10 @@
 // instructions where valgrind is installed (npm run bench -- --instructions).
 import { cpus } from 'node:os'
 import { countInstructions, hasCallgrind } from './lib/callgrind.js'
-import { openConnections } from './lib/closed-loop.js'
-import { startServer } from './lib/server-process.js'
+import { cpuTimes } from './lib/cpu-time.js'
+import { median, ratios } from './lib/statistics.js'
 
-const ROUNDS = 15
-const REQUESTS = 4_000
-const CONNECTIONS = 16
+const load = { rounds: 15, requests: 3_000, warmUp: 15_000, connections: 16 }
 
 const candidates = [
   { method: 'GET', way: 'bare', count: 0 },
@@ -16,37 +14,7 @@ const candidates = [
   ...[1, 3, 10].flatMap(count => ['plugin', 'setImmediate', 'finish', 'onResponse'].map(way => ({ method: 'POST', way, count })))
 ].map(candidate => ({ ...candidate, logged: process.argv.includes('--logged') }))
 
-function bareOf ({ method }) {
-  return candidates.findIndex(candidate => candidate.way === 'bare' && candidate.method === method)
-}
-
-function quantile (values, share) {
-  return values.toSorted((a, b) => a - b)[Math.round((values.length - 1) * share)]
-}
-
-/** Microseconds of CPU a request, for each candidate, round by round. */
-async function measureTime () {
-  const servers = []
-  for (const candidate of candidates) {
-    const server = await startServer(candidate)
-    servers.push({ server, load: await openConnections(server.port, CONNECTIONS), method: candidate.method, times: [] })
-  }
-  const round = async ({ server, load, method }) => {
-    const { cpu: before } = await server.ask('usage')
-    await load.send(method, REQUESTS)
-    const { cpu: after } = await server.ask('usage')
-    return (after.user + after.system - before.user - before.system) / REQUESTS
-  }
-  for (const entry of servers) for (let i = 0; i < 3; i++) await round(entry)
-  for (let i = 0; i < ROUNDS; i++) for (const entry of servers) entry.times.push(await round(entry))
-  for (const { server, load } of servers) {
-    load.close()
-    await server.close()
-  }
-  return servers.map(({ times }) => times)
-}
-
-console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0].model.trim()}, ${ROUNDS} interleaved rounds of ${REQUESTS} requests over ${CONNECTIONS} connections\n`)
+console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0].model.trim()}, ${load.rounds} interleaved rounds of ${load.requests} requests over ${load.connections} connections\n`)
 if (process.argv.includes('--instructions')) {
   if (!hasCallgrind) throw new Error('valgrind is not installed')
   console.log('| request | tasks | way | instructions | against bare |\n| --- | --- | --- | --- | --- |')
@@ -58,11 +26,11 @@ if (process.argv.includes('--instructions')) {
     console.log(`| ${method} | ${count} | ${way} | ${Math.round(instructions)} | ${(instructions / bare[method]).toFixed(3)} |`)
   }
 } else {
-  const times = await measureTime()
+  const times = await cpuTimes(candidates, load)
   console.log('| request | tasks | way | CPU us | against bare: median (quartiles) |\n| --- | --- | --- | --- | --- |')
   for (const [index, { method, way, count }] of candidates.entries()) {
-    const ratios = times[index].map((time, round) => time / times[bareOf(candidates[index])][round])
-    const [low, median, high] = [0.25, 0.5, 0.75].map(share => quantile(ratios, share).toFixed(2))
-    console.log(`| ${method} | ${count} | ${way} | ${quantile(times[index], 0.5).toFixed(1)} | ${median} (${low} to ${high}) |`)
+    const bare = candidates.findIndex(candidate => candidate.way === 'bare' && candidate.method === method)
+    const { median: middle, low, high } = ratios(times[index], times[bare])
+    console.log(`| ${method} | ${count} | ${way} | ${median(times[index]).toFixed(1)} | ${middle.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}) |`)
   }
 }
