@@ -1,27 +1,42 @@
 import type { FastifyRequest } from 'fastify'
-import type { Ending, RequestBackgroundTasks, TaskHandle, When } from '../types/index.ts'
+import type { Ending, Enqueued, EnqueueOptions, RequestBackgroundTasks, Task, TaskHandle, When } from '../types/index.ts'
 import type { Handle } from './handle.ts'
 import type { Intake } from './intake.ts'
 import { Lane } from './lane.ts'
+import type { Origin } from './queue/job.ts'
 
 /** `request.backgroundTasks`: holds the tasks of a request until its response is over. Runs nothing. */
 export class Collector implements RequestBackgroundTasks {
   readonly #intake: Intake
   readonly #lane: Lane
+  readonly #request: FastifyRequest
   #ending: Ending | undefined = undefined
 
-  constructor (intake: Intake, { id, log }: FastifyRequest) {
+  constructor (intake: Intake, request: FastifyRequest) {
     this.#intake = intake
-    this.#lane = new Lane(intake.dispatcher, log, id)
+    this.#request = request
+    this.#lane = new Lane(intake.dispatcher, request.log, request.id)
   }
 
   add (first: unknown, ...rest: unknown[]): TaskHandle {
-    const handle = this.#intake.add(this.#lane, first, rest)
+    const handle = this.#intake.add(this.#lane, first, rest, this.#request)
     if (this.#ending !== undefined) {
       this.#judge(handle, this.#ending)
       this.#intake.dispatcher.release(this.#lane)
     }
     return handle
+  }
+
+  enqueue (task: Task, payload?: unknown, options?: EnqueueOptions): Promise<Enqueued> {
+    return this.#intake.queue.enqueue(this.#origin, task, payload, options)
+  }
+
+  enqueueMany (task: Task, payloads: readonly unknown[], options?: EnqueueOptions): Promise<Enqueued[]> {
+    return this.#intake.queue.enqueueMany(this.#origin, task, payloads, options)
+  }
+
+  get #origin (): Origin {
+    return { requestId: this.#request.id, headers: this.#request.headers }
   }
 
   /** The response is over: lets the tasks go that are for such an ending. */

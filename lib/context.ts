@@ -35,6 +35,11 @@ export class Context implements TaskContext {
     return this.#controller.signal
   }
 
+  /** A function of its own, as contexts are taken apart in parameter lists. */
+  get progress (): (value: unknown) => void {
+    return value => { this.#handle.lane.owner.progress(this.#handle, value) }
+  }
+
   abort (reason: Error): void {
     this.#reason = reason
     const controller = this.#controller

@@ -2,14 +2,19 @@ import { AsyncResource } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 // Taken here, so that a test's fake timers delay attempts and retries but never the start of tasks.
 import { setImmediate } from 'node:timers'
-import type { LossReason, Outcome } from '../types/index.ts'
+import type { EscalationCause, Outcome } from '../types/index.ts'
+import { Departures } from './departures.ts'
 import type { Events } from './events.ts'
 import { Attempt, type Verdict } from './execute.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_CLOSED, FST_ERR_BGT_SHUTDOWN } from './errors.ts'
 import { Fifo } from './fifo.ts'
 import type { Handle } from './handle.ts'
-import type { Lane } from './lane.ts'
-import type { Accounts } from './outcome.ts'
+import type { Lane, Owner } from './lane.ts'
+import type { TaskSettings } from './options.ts'
+import { type Accounts, loss } from './outcome.ts'
+import type { Escalation } from './queue/escalation.ts'
+import { Ring } from './ring.ts'
+import type { StatusBook } from './status.ts'
 
 /** ms of a turn of the event loop after which no further task starts, so that responses come first. */
 const TURN = 1
@@ -21,13 +26,15 @@ const BLOCKING = 100
  * Starts tasks: in order within a lane, in turn between lanes, at most `concurrency` at once, each in a
  * turn of the event loop that is theirs for `TURN` ms. Knows nothing of HTTP.
  */
-export class Dispatcher {
+export class Dispatcher implements Owner {
   readonly accounts: Accounts
   readonly #events: Events
   readonly #concurrency: number
+  readonly #book: StatusBook
+  readonly #departures: Departures
   readonly #ready = new Fifo<Lane>()
   /** Every lane with a task that has not ended. */
-  readonly #lanes = new Set<Lane>()
+  readonly #lanes = new Ring<Lane>()
   /** Asynchronous attempts that began in the latest turn. */
   #started: Attempt[] = []
   #scheduled = false
@@ -35,32 +42,55 @@ export class Dispatcher {
   readonly #scope = new AsyncResource('BackgroundTasks')
   readonly #turn = (): void => this.#scope.runInAsyncScope(this.#run, this)
 
-  draining = false
+  #draining = false
   #closed = false
 
-  constructor (accounts: Accounts, events: Events, concurrency: number) {
+  constructor (accounts: Accounts, events: Events, concurrency: number, book: StatusBook, escalation?: Escalation) {
     this.accounts = accounts
     this.#events = events
     this.#concurrency = concurrency
+    this.#book = book
+    this.#departures = new Departures(accounts, events, escalation, () => this.#schedule())
   }
 
-  /** Counts a task in. It waits in its lane, which moves once it is released; or it is lost, where there is no room. */
+  /**
+   * Counts a task in. It waits in its lane, which moves once it is released. Where there is no room for
+   * it, it leaves then for the queue, or is lost now.
+   */
   add (handle: Handle, overflow?: Error): void {
     const { lane, name } = handle
     this.accounts.open()
-    if (overflow !== undefined) return this.accounts.settle(handle, loss('overflow', 0, overflow))
-    if (this.#closed) return this.accounts.settle(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
+    if (overflow !== undefined) {
+      if (!this.wants(handle.settings, 'overflow')) return this.accounts.settle(handle, loss('overflow', 0, overflow))
+      this.#departures.hold(handle, overflow)
+    }
+    if (this.#closed) return this.#giveUp(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
     lane.push(handle)
     this.#lanes.add(lane)
   }
 
   release (lane: Lane): void {
+    this.#departures.release(lane)
     if (!lane.active) this.#advance(lane)
+  }
+
+  wants (settings: TaskSettings, cause: EscalationCause): boolean {
+    return this.#departures.wants(settings, cause)
+  }
+
+  identified (handle: Handle): void {
+    if (handle.form === 'payload') this.#book.add(handle)
+  }
+
+  progress (handle: Handle, value: unknown): void {
+    this.#book.progress(handle, value)
   }
 
   cancel (handle: Handle): 'cancelled' | 'running' | 'finished' {
     const { lane, state } = handle
     if (handle.outcome !== undefined) return 'finished'
+    // The lane may be running another task by now.
+    if (this.#departures.has(handle)) return 'running'
     const outcome = { state: 'cancelled', attempts: handle.attempt, error: new FST_ERR_BGT_CANCELLED(handle.name) } as const
     if (state === 'running') {
       lane.attempt!.stop(outcome)
@@ -71,10 +101,10 @@ export class Dispatcher {
     return 'cancelled'
   }
 
-  /** From now on no retry waits: those that do are tried once more at once, and a failure is final. */
+  /** From now on no retry waits: those that do are tried once more at once, and a failure is final, or goes to the queue. */
   drain (): void {
-    this.draining = true
-    for (const lane of this.#lanes) this.#wake(lane)
+    this.#draining = true
+    for (const lane of this.#lanes.items()) this.#wake(lane)
   }
 
   /** Aborts what runs, and records as lost what waits and what is added from now on. */
@@ -82,15 +112,15 @@ export class Dispatcher {
     this.#closed = true
     const lost = ({ name, attempt }: Handle) =>
       loss('shutdown', attempt, new FST_ERR_BGT_SHUTDOWN(name, drainTimeout))
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.items()) {
       lane.attempt?.stop(lost(lane.attempt.handle))
-      for (let handle; (handle = nextOf(lane)) !== undefined;) this.accounts.settle(handle, lost(handle))
+      for (let handle; (handle = this.#nextOf(lane)) !== undefined;) this.#giveUp(handle, lost(handle))
     }
   }
 
   /** Records as lost what still runs. */
   abandon (): void {
-    for (const { attempt } of this.#lanes) attempt?.abandon()
+    for (const { attempt } of this.#lanes.items()) attempt?.abandon()
   }
 
   /** Asks for a turn, if there is something to do in it. */
@@ -109,7 +139,7 @@ export class Dispatcher {
     while (now < end && this.#hasRoom()) {
       const lane = this.#ready.shift()
       if (lane === undefined) break
-      const handle = nextOf(lane)
+      const handle = this.#nextOf(lane)
       if (handle === undefined) {
         this.#advance(lane)
         continue
@@ -139,6 +169,7 @@ export class Dispatcher {
     handle.attempt++
     this.accounts.move(handle, 'running')
     const attempt = lane.attempt = new Attempt(handle, now, this.#ended)
+    if (handle.isKnown) this.#book.started(handle)
     this.#events.started(handle)
     attempt.start()
     if (attempt.running) this.#started.push(attempt)
@@ -148,16 +179,34 @@ export class Dispatcher {
     const { handle, startedAt } = attempt
     const { lane } = handle
     lane.attempt = undefined
-    if (verdict.state !== 'retrying') {
-      this.accounts.settle(handle, verdict, startedAt)
+    if (verdict.state !== 'retrying' || this.#draining) {
+      this.#settle(handle, verdict, startedAt)
       this.#advance(lane)
       return
     }
     this.accounts.move(handle, 'retrying')
+    if (handle.isKnown) this.#book.failed(handle, verdict.error)
     lane.unshift(handle)
     lane.retryTimer = setTimeout(() => this.#wake(lane), verdict.delay)
     this.#events.retrying(handle, verdict)
     this.#schedule()
+  }
+
+  #settle (handle: Handle, verdict: Verdict, startedAt: number): void {
+    if (verdict.state === 'lost') return this.#giveUp(handle, verdict)
+    // Only the shutdown keeps it from another attempt.
+    const isCutShort = verdict.state === 'retrying'
+    const outcome = isCutShort ? { state: 'failed', attempts: handle.attempt, error: verdict.error } as const : verdict
+    const escalates = outcome.state === 'failed' &&
+      (this.wants(handle.settings, 'failure') || (isCutShort && this.wants(handle.settings, 'shutdown')))
+    if (escalates) this.#departures.start(handle, outcome, startedAt)
+    else this.accounts.settle(handle, outcome, startedAt)
+  }
+
+  /** This process will not run it any more, but the queue may. */
+  #giveUp (handle: Handle, lost: Outcome): void {
+    if (this.wants(handle.settings, 'shutdown')) this.#departures.start(handle, lost)
+    else this.accounts.settle(handle, lost)
   }
 
   #wake (lane: Lane): void {
@@ -167,6 +216,13 @@ export class Dispatcher {
     this.#advance(lane)
   }
 
+  /** The next task that has not been cancelled, skipped or handed over meanwhile. */
+  #nextOf (lane: Lane): Handle | undefined {
+    let handle = lane.shift()
+    while (handle !== undefined && (handle.outcome !== undefined || this.#departures.has(handle))) handle = lane.shift()
+    return handle
+  }
+
   /** Puts the lane in line for its next task, behind all the others; or retires it, having none. */
   #advance (lane: Lane): void {
     lane.active = lane.head !== undefined
@@ -174,15 +230,4 @@ export class Dispatcher {
     else this.#lanes.delete(lane)
     this.#schedule()
   }
-}
-
-/** The next task that has not been cancelled or skipped meanwhile. */
-function nextOf (lane: Lane): Handle | undefined {
-  let handle = lane.shift()
-  while (handle?.outcome !== undefined) handle = lane.shift()
-  return handle
-}
-
-function loss (reason: LossReason, attempts: number, error: Error): Extract<Outcome, { state: 'lost' }> {
-  return { state: 'lost', attempts, reason, error }
 }

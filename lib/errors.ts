@@ -36,3 +36,27 @@ export const FST_ERR_BGT_NON_ERROR: Coded<[name: string, thrown: string]> =
   coded('NON_ERROR', 'Task "%s" threw a value that is not an Error: %s')
 export const FST_ERR_BGT_IDLE_TIMEOUT: Coded<[timeout: number, pending: number, running: number]> =
   coded('IDLE_TIMEOUT', 'Not idle after %d ms: %d tasks pending, %d running')
+export const FST_ERR_BGT_MISSING_PEER: Coded<[adapter: string, name: string, name: string]> =
+  coded('MISSING_PEER', 'The adapter "%s" needs the package "%s": npm install %s')
+export const FST_ERR_BGT_NO_CAPABILITY: Coded<[what: string, capability: string, adapter: string]> =
+  coded('NO_CAPABILITY', '%s needs an adapter with the capability "%s", which "%s" does not have')
+export const FST_ERR_BGT_QUEUE_UNAVAILABLE: Coded<[adapter: string, problem: string]> =
+  coded('QUEUE_UNAVAILABLE', 'The queue behind "%s" did not answer: %s', 503)
+export const FST_ERR_BGT_PAYLOAD_TOO_LARGE: Coded<[name: string, size: number, maxPayload: number]> =
+  coded('PAYLOAD_TOO_LARGE', 'The payload of task "%s" has %d bytes as JSON, and the option "maxPayload" is %d: enqueue an id instead', 413)
+export const FST_ERR_BGT_UNKNOWN_TASK: Coded<[name: string, version: number, problem: string]> =
+  coded('UNKNOWN_TASK', 'This worker cannot run task "%s" in version %d: %s')
+export const FST_ERR_BGT_STALLED: Coded<[name: string, times: number]> =
+  coded('STALLED', 'Task "%s" was given up: %d workers in a row died, or lost the job, while they ran it')
+export const FST_ERR_BGT_NOT_READY: Coded<[what: string]> =
+  coded('NOT_READY', '%s before the queue has been started: "await app.ready()" first', 503)
+export const FST_ERR_BGT_NOT_REGISTERED: Coded<[]> =
+  coded('NOT_REGISTERED', 'A worker needs an application that has registered fastify-background-tasks on its root instance')
+export const FST_ERR_BGT_INVALID_APP: Coded<[file: string, problem: string]> =
+  coded('INVALID_APP', '%s has to export by default a Fastify instance that does not listen, a plugin "(app, options)", or a function without parameters that returns an instance: %s')
+export const FST_ERR_BGT_NEWER_SCHEMA: Coded<[adapter: string, found: number, known: number]> =
+  coded('NEWER_SCHEMA', 'The tables of the adapter "%s" have schema version %d, and this release knows versions up to %d: update fastify-background-tasks')
+export const FST_ERR_BGT_TASK_NOT_FOUND: Coded<[]> =
+  coded('TASK_NOT_FOUND', 'No task with this id is known here: check the id, and how long tasks are kept after their end', 404)
+export const FST_ERR_BGT_TASK_ENDED: Coded<[]> =
+  coded('TASK_ENDED', 'The task has ended already, and cannot be cancelled any more', 409)

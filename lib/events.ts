@@ -1,7 +1,7 @@
 import type { Outcome, TaskEvent, TaskHooks } from '../types/index.ts'
 import type { Retry, Verdict } from './execute.ts'
 import type { Handle } from './handle.ts'
-import { isLogged, logBlocking, logHookError, logOutcome, logRetry } from './log.ts'
+import { isLogged, logBlocking, logHookError, logOutcome, logRetry, logStranded } from './log.ts'
 import { toError } from './outcome.ts'
 import { isThenable } from './thenable.ts'
 import { publishOutcome } from './tracing.ts'
@@ -39,6 +39,11 @@ export class Events {
       case 'skipped': return this.#call('onTaskSkipped', handle, outcome)
       case 'lost': return this.#call('onTaskLost', handle, outcome)
     }
+  }
+
+  /** The queue did not take a task that was to escalate. */
+  stranded (handle: Handle, error: unknown): void {
+    report(handle, () => logStranded(handle, toError(handle.name, error)))
   }
 
   blocked (handle: Handle, ms: number): void {

@@ -2,6 +2,7 @@ import type { Outcome, RetryOptions } from '../types/index.ts'
 import { Context } from './context.ts'
 import { FST_ERR_BGT_TIMEOUT } from './errors.ts'
 import type { Handle } from './handle.ts'
+import { isRetryable } from './non-retryable.ts'
 import { toError } from './outcome.ts'
 import { isThenable } from './thenable.ts'
 import { callTraced } from './tracing.ts'
@@ -68,7 +69,7 @@ export class Attempt {
 
   /** Gives up on a function that has been stopped and goes on. */
   abandon (verdict: Verdict = this.#stopped!): void {
-    this.handle.lane.dispatcher.accounts.abandoned++
+    this.handle.lane.owner.accounts.abandoned++
     this.#end(verdict)
   }
 
@@ -88,8 +89,8 @@ export class Attempt {
 
   #failure (error: Error): Verdict {
     if (this.#stopped !== undefined) return { ...this.#stopped, error } as Outcome
-    const { attempt, settings: { retry }, lane } = this.handle
-    if (retry === undefined || attempt >= retry.attempts || lane.dispatcher.draining) {
+    const { attempt, settings: { retry } } = this.handle
+    if (retry === undefined || attempt >= retry.attempts || !isRetryable(error)) {
       return { state: 'failed', attempts: attempt, error }
     }
     return { state: 'retrying', error, delay: backoff(retry, attempt) }
@@ -97,7 +98,7 @@ export class Attempt {
 
   #return (verdict: Verdict): void {
     if (this.running) this.#end(verdict)
-    else this.handle.lane.dispatcher.accounts.abandoned--
+    else this.handle.lane.owner.accounts.abandoned--
   }
 
   #end (verdict: Verdict): void {

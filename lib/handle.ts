@@ -26,10 +26,10 @@ export class Handle extends AsyncResource implements TaskHandle {
   next: Handle | undefined = undefined
   #run: UserFunction | undefined
   #input: unknown
-  #id: string | undefined = undefined
+  #id: string | undefined
   #settled: { promise: Promise<Outcome>, resolve: (outcome: Outcome) => void } | undefined = undefined
 
-  constructor (lane: Lane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown) {
+  constructor (lane: Lane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown, id?: string) {
     super('BackgroundTask', { requireManualDestroy: true })
     this.lane = lane
     this.name = name
@@ -37,10 +37,20 @@ export class Handle extends AsyncResource implements TaskHandle {
     this.form = form
     this.#run = run
     this.#input = input
+    this.#id = id
   }
 
   get id (): string {
-    return (this.#id ??= randomUUID())
+    if (this.#id === undefined) {
+      this.#id = randomUUID()
+      this.lane.owner.identified?.(this)
+    }
+    return this.#id
+  }
+
+  /** Somebody has read its id. */
+  get isKnown (): boolean {
+    return this.#id !== undefined
   }
 
   get payload (): unknown {
@@ -58,7 +68,7 @@ export class Handle extends AsyncResource implements TaskHandle {
   }
 
   cancel (): 'cancelled' | 'running' | 'finished' {
-    return this.lane.dispatcher.cancel(this)
+    return this.lane.owner.cancel(this)
   }
 
   toJSON (): { id: string, name: string, state: TaskState } {

@@ -1,3 +1,5 @@
 export { default, default as backgroundTasks } from './plugin.ts'
+export { NonRetryableError } from './non-retryable.ts'
+export { startWorker } from './queue/start-worker.ts'
 export { defineTask } from './task.ts'
 export type * from '../types/index.ts'

@@ -4,6 +4,7 @@ import type { Dispatcher } from './dispatcher.ts'
 import type { Events } from './events.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Accounts } from './outcome.ts'
+import type { Queue } from './queue/queue.ts'
 import { within } from './within.ts'
 
 /** ms that aborted tasks, and then asynchronous hooks, get to end. */
@@ -13,11 +14,13 @@ const LAST_CALL = 1_000
 type WithOnClose = FastifyInstance & { onClose?: (fn: () => Promise<void>) => void }
 
 /** Runs `onStartup` before the server takes requests; drains, then runs `onShutdown`, before other plugins close. */
-export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, events: Events, { hooks, drainTimeout }: ResolvedOptions): void {
+export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, queue: Queue, events: Events, options: ResolvedOptions): void {
+  const { hooks } = options
   let ready = false
   let shutdown: Promise<void> | undefined
 
   app.addHook('onReady', async () => {
+    await queue.start(app.log)
     await hooks.onStartup?.(app)
     ready = true
   })
@@ -25,13 +28,13 @@ export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, events
   const shutDownOnce = (): Promise<void> => (shutdown ??= shutDown())
 
   async function shutDown (): Promise<void> {
-    await drain(dispatcher, events, drainTimeout)
-    if (!ready) return
+    await drain(dispatcher, queue.closeWorkers(), events, options)
     try {
-      await hooks.onShutdown?.(app)
+      if (ready) await hooks.onShutdown?.(app)
     } catch (err) {
       app.log.error({ err, hook: 'onShutdown' }, 'background tasks hook failed')
     }
+    await queue.close(app.log)
   }
 
   // Queued while the server closes, it is first in line of all onClose hooks. As an ordinary hook it
@@ -43,17 +46,22 @@ export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, events
   app.addHook('onClose', shutDownOnce)
 }
 
-async function drain (dispatcher: Dispatcher, events: Events, drainTimeout: number): Promise<void> {
+async function drain (dispatcher: Dispatcher, workers: Promise<void>, events: Events, { drainTimeout, enqueueTimeout }: ResolvedOptions): Promise<void> {
   const { accounts } = dispatcher
   dispatcher.drain()
-  await within(drainTimeout, quiet(accounts))
+  await within(drainTimeout, quiet(accounts, workers))
+  // Until its end a job may add tasks.
+  await workers
   dispatcher.close(drainTimeout)
   if (!await within(LAST_CALL, accounts.idle())) dispatcher.abandon()
+  // What is left is on its way to the queue, which answers within its own deadline.
+  await within(enqueueTimeout + LAST_CALL, accounts.idle())
   await within(LAST_CALL, events.hooksEnded())
 }
 
 /** Idle, and still so a turn of the event loop later: the end of a task may have added another. */
-async function quiet (accounts: Accounts): Promise<void> {
+async function quiet (accounts: Accounts, workers: Promise<void>): Promise<void> {
+  await workers
   do {
     await accounts.idle()
     await setImmediate()

@@ -48,3 +48,7 @@ export function logHookError (handle: Handle, hook: keyof TaskHooks, err: unknow
 export function logBlocking (handle: Handle, blocked: number): void {
   line('warn', handle, { blocked: Math.round(blocked) }, 'background task blocked the event loop')
 }
+
+export function logStranded (handle: Handle, err: Error): void {
+  line('error', handle, { err }, 'background task could not be handed over to the queue')
+}

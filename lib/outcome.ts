@@ -1,5 +1,5 @@
 import { isNativeError } from 'node:util/types'
-import type { Outcome, Stats, TaskState } from '../types/index.ts'
+import type { LossReason, Outcome, Stats, TaskState } from '../types/index.ts'
 import { FST_ERR_BGT_NON_ERROR } from './errors.ts'
 import type { Events } from './events.ts'
 import type { Handle } from './handle.ts'
@@ -14,6 +14,10 @@ export function toError (name: string, thrown: unknown): Error {
   } catch (cause) {
     return new FST_ERR_BGT_NON_ERROR(name, 'a value that throws when it is read', { cause })
   }
+}
+
+export function loss (reason: LossReason, attempts: number, error: Error): Extract<Outcome, { state: 'lost' }> {
+  return { state: 'lost', attempts, reason, error }
 }
 
 /** Where each task is, to the unit. Every change of a task's state goes through here. */

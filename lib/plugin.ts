@@ -9,25 +9,29 @@ import { Intake } from './intake.ts'
 import { manageLifespan } from './lifespan.ts'
 import { resolveOptions } from './options.ts'
 import { Accounts } from './outcome.ts'
+import { Queue } from './queue/queue.ts'
 import { watchResponse } from './response-over.ts'
 import { Service } from './service.ts'
+import { StatusBook } from './status.ts'
 import { kCollector, kErrored, kReply } from './symbols.ts'
 import { registerTasks } from './task.ts'
 
 type Slots = FastifyRequest & { [kReply]?: FastifyReply, [kErrored]?: boolean, [kCollector]?: Collector }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- what it throws has to become a rejection
 async function register (app: FastifyInstance, given: BackgroundTasksOptions): Promise<void> {
   if (app.hasRequestDecorator('backgroundTasks')) throw new FST_ERR_BGT_ALREADY_REGISTERED()
 
   const options = resolveOptions({ ...given })
   const events = new Events(options.hooks)
   const accounts = new Accounts(events)
-  const dispatcher = new Dispatcher(accounts, events, options.concurrency)
-  const defaults = { when: options.when, timeout: options.timeout, retry: undefined, hooks: undefined }
-  const intake = new Intake(dispatcher, registerTasks(options.tasks, defaults), defaults, options)
+  const book = new StatusBook(options)
+  const defaults = { when: options.when, timeout: options.timeout, retry: undefined, hooks: undefined, task: undefined }
+  const registry = registerTasks(options.tasks, defaults, options.adapter)
+  const queue = new Queue(registry, events, options)
+  const dispatcher = new Dispatcher(accounts, events, options.concurrency, book, queue.escalation)
+  const intake = new Intake(dispatcher, queue, registry, defaults, options)
 
-  app.decorate('backgroundTasks', new Service(intake, app.log))
+  app.decorate('backgroundTasks', new Service(app, intake, queue, book))
   app.decorateRequest('backgroundTasks', {
     getter (this: Slots): RequestBackgroundTasks {
       return (this[kCollector] ??= collect(this, intake, options.abortGrace))
@@ -35,7 +39,7 @@ async function register (app: FastifyInstance, given: BackgroundTasksOptions): P
   })
   app.addHook('onRequest', rememberReply)
   app.addHook('onError', rememberError)
-  manageLifespan(app, dispatcher, events, options)
+  manageLifespan(app, dispatcher, queue, events, options)
 }
 
 function collect (request: Slots, intake: Intake, abortGrace: number): Collector {

@@ -6,7 +6,8 @@ import type { Ending } from '../types/index.ts'
 import type { Collector } from './collector.ts'
 import { kErrored, kPipelined, kWatch } from './symbols.ts'
 
-type Raw = (ServerResponse | Http2ServerResponse) & { [kWatch]?: Watch }
+type Raw = ServerResponse | Http2ServerResponse
+type WatchedReply = FastifyReply & { [kWatch]?: Watch }
 type WatchedSocket = Socket & { [kPipelined]?: Set<Watch> }
 
 interface Watch {
@@ -28,8 +29,8 @@ interface Watch {
  * `close` of the raw response is the one event that comes every time: `finish`, and with it Fastify's
  * onResponse, is missing after an HTTP/1 abort. What `close` does not say is whether the handler is done.
  */
-export function watchResponse (request: FastifyRequest, reply: FastifyReply, collector: Collector, abortGrace: number): void {
-  const raw: Raw = reply.raw
+export function watchResponse (request: FastifyRequest, reply: WatchedReply, collector: Collector, abortGrace: number): void {
+  const { raw } = reply
   const watch: Watch = {
     request,
     reply,
@@ -41,22 +42,17 @@ export function watchResponse (request: FastifyRequest, reply: FastifyReply, col
     pipelined: undefined,
     timer: undefined
   }
-  raw[kWatch] = watch
+  reply[kWatch] = watch
   // Each answer, a returned value and an error included, passes through the reply's `send`.
   reply.send = send
   if (isGone(raw)) return close(watch)
-  // One shared function and a slot cost less than a closure and `once` for each request.
-  raw.on('close', onClose)
+  raw.on('close', () => close(watch))
   if (raw.socket === null) watchPipelined(request.socket, watch)
 }
 
 /** An HTTP/2 response knows it of its stream only; light-my-request emits `close` later than it is destroyed. */
 function isGone (raw: Raw): boolean {
   return 'stream' in raw ? raw.stream.destroyed : raw.destroyed
-}
-
-function onClose (this: Raw): void {
-  close(this[kWatch]!)
 }
 
 /** Node gives a pipelined response its socket, and with it a `close`, only when its turn comes; which may be never. */
@@ -75,8 +71,8 @@ function closeAll (this: WatchedSocket): void {
   this[kPipelined]!.forEach(close)
 }
 
-function send (this: FastifyReply, ...payload: [unknown?]): FastifyReply {
-  const watch = (this.raw as Raw)[kWatch]!
+function send (this: WatchedReply, ...payload: [unknown?]): FastifyReply {
+  const watch = this[kWatch]!
   // The onError hook says so too, but perhaps only after other, asynchronous ones.
   if (payload[0] instanceof Error && !this.sent) watch.request[kErrored] = true
   const reply = watch.send.apply(this, payload)

@@ -1,23 +1,33 @@
-import type { FastifyBaseLogger } from 'fastify'
-import type { BackgroundTasks, Stats, TaskHandle } from '../types/index.ts'
+import type { FastifyInstance } from 'fastify'
+import type { BackgroundTasks, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task, TaskHandle, TaskInfo, Worker, WorkerOptions } from '../types/index.ts'
 import { FST_ERR_BGT_IDLE_TIMEOUT } from './errors.ts'
 import type { Intake } from './intake.ts'
 import { Lane } from './lane.ts'
 import { checkOptions } from './options.ts'
+import type { Queue } from './queue/queue.ts'
+import type { StatusBook } from './status.ts'
 import { within } from './within.ts'
 
 /** `app.backgroundTasks`. */
 export class Service implements BackgroundTasks {
+  readonly #app: FastifyInstance
   readonly #intake: Intake
-  readonly #log: FastifyBaseLogger
+  readonly #queue: Queue
+  readonly #book: StatusBook
 
-  constructor (intake: Intake, log: FastifyBaseLogger) {
+  constructor (app: FastifyInstance, intake: Intake, queue: Queue, book: StatusBook) {
+    this.#app = app
     this.#intake = intake
-    this.#log = log
+    this.#queue = queue
+    this.#book = book
+  }
+
+  get adapter (): QueueAdapter | undefined {
+    return this.#queue.adapter
   }
 
   add (first: unknown, ...rest: unknown[]): TaskHandle {
-    const lane = new Lane(this.#intake.dispatcher, this.#log)
+    const lane = new Lane(this.#intake.dispatcher, this.#app.log)
     const handle = this.#intake.add(lane, first, rest)
     this.#intake.dispatcher.release(lane)
     return handle
@@ -33,6 +43,40 @@ export class Service implements BackgroundTasks {
   }
 
   stats (): Stats {
-    return this.#intake.dispatcher.accounts.stats()
+    return { ...this.#intake.dispatcher.accounts.stats(), enqueued: this.#queue.enqueued }
+  }
+
+  enqueue (task: Task, payload?: unknown, options?: EnqueueOptions): Promise<Enqueued> {
+    return this.#queue.enqueue({}, task, payload, options)
+  }
+
+  enqueueMany (task: Task, payloads: readonly unknown[], options?: EnqueueOptions): Promise<Enqueued[]> {
+    return this.#queue.enqueueMany({}, task, payloads, options)
+  }
+
+  async status (id: string): Promise<TaskInfo | null> {
+    return this.#book.get(id) ?? await this.#queue.status(id)
+  }
+
+  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+    const handle = this.#book.handle(id)
+    if (handle !== undefined) return handle.cancel()
+    return this.#book.get(id) === undefined ? await this.#queue.cancel(id) : 'finished'
+  }
+
+  schedule <Input>(task: Task<Input>, options: ScheduleOptions<Input>): Promise<void> {
+    return this.#queue.schedule(task, options)
+  }
+
+  unschedule (name: string): Promise<boolean> {
+    return this.#queue.unschedule(name)
+  }
+
+  health (): Promise<Health> {
+    return this.#queue.health()
+  }
+
+  work (options: WorkerOptions = {}): Promise<Worker> {
+    return this.#queue.work(this.#app, options)
   }
 }

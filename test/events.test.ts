@@ -122,13 +122,14 @@ await t.test('the duration is that of the last attempt', async t => {
   let duration = -1
   const app = await makeApp(t, { hooks: { onTaskSuccess: event => { duration = event.duration } } })
   let measured = 0
+  const before = performance.now()
   await app.backgroundTasks.add(async () => {
     const start = performance.now()
     for (let n = 0; n < 5; n++) await setImmediate()
     measured = performance.now() - start
   }).settled
   t.ok(duration >= measured, `${duration} ${measured}`)
-  t.ok(duration < performance.now() / 2, 'not counted from the start of the process')
+  t.ok(duration <= performance.now() - before, 'not counted from the start of the process')
 })
 
 await t.test('the plugin\'s hooks come first, then the task\'s', async t => {

@@ -45,6 +45,7 @@ await t.test('tasks that add tasks for ever end with the drain', async t => {
 await t.test('once time is up, what runs and what waits is told to onTaskLost by name, which close() waits for', async t => {
   const saved: unknown[] = []
   const lines = new LogLines('error')
+  const started = [latch(), latch()]
   const app = await makeApp(t, {
     concurrency: 2,
     drainTimeout: 10,
@@ -57,8 +58,14 @@ await t.test('once time is up, what runs and what waits is told to onTaskLost by
   }, { logger: lines.logger })
   await app.ready()
   const add = app.backgroundTasks.add.bind(app.backgroundTasks)
-  for (const name of ['runs a', 'runs b']) add({ name }, untilAborted)
+  for (const [index, name] of ['runs a', 'runs b'].entries()) {
+    add({ name }, context => {
+      started[index]!.open()
+      return untilAborted(context)
+    })
+  }
   for (const name of ['waits a', 'waits b']) add({ name }, () => t.fail('ran'))
+  await Promise.all(started.map(({ opened }) => opened))
   await app.close()
   t.same(saved.toSorted(), [
     ['runs a', 1, 'shutdown', 'FST_ERR_BGT_SHUTDOWN'],

@@ -75,7 +75,7 @@ const refused: [options: object, message: string][] = [
   [{ hooks: { onStartup: null } }, 'Invalid options/hooks/onStartup: Expected function, got null'],
   [{ hooks: { onTaskEnd: run } }, 'Invalid options/hooks/onTaskEnd: Unexpected property, got [Function: run]'],
   [{ concurency: 4 }, 'Invalid options/concurency: Unexpected property, got 4'],
-  [{ adapter: {} }, 'Invalid options/adapter: Unexpected property, got {}']
+  [{ adapter: {} }, 'Invalid options/adapter/name: Expected required property, got undefined']
 ]
 
 for (const [options, message] of refused) {

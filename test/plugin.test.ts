@@ -4,8 +4,8 @@ import * as index from '../lib/index.ts'
 import backgroundTasks from '../lib/index.ts'
 import { makeApp } from './helpers/app.ts'
 
-await t.test('the package exports the plugin, under two names, and defineTask', t => {
-  t.same(Object.keys(index).toSorted(), ['backgroundTasks', 'default', 'defineTask'])
+await t.test('the package exports the plugin, under two names, and what goes with it', t => {
+  t.same(Object.keys(index).toSorted(), ['NonRetryableError', 'backgroundTasks', 'default', 'defineTask', 'startWorker'])
   t.equal(index.backgroundTasks, index.default)
   t.end()
 })

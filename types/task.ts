@@ -1,6 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import type { TaskHooks } from './hooks.ts'
+import type { Capabilities } from './queue.ts'
 
 /**
  * Which ending of the request a task runs after.
@@ -59,8 +60,10 @@ export interface TaskContext {
   readonly signal: AbortSignal
   /** Child of the request's logger with `task` and `taskId`. Made on the first read. */
   readonly log: FastifyBaseLogger
-  /** `request.id`, or `undefined` outside of a request. */
+  /** `request.id`, or `undefined` outside of a request. In a worker that of the request that enqueued. */
   readonly requestId: string | undefined
+  /** Keeps a JSON value for `status`, the latest only. Does not wait; what cannot be kept is logged. */
+  progress (value: unknown): void
 }
 
 /** The part of a Standard Schema (version 1) validator that is used. */
@@ -101,8 +104,19 @@ export interface TaskDefinition<S extends PayloadSchema | undefined = undefined>
   name: string
   /** Checked by `add`, before anything is kept. Without one the task takes no payload. */
   payload?: S
-  /** Needs an adapter; registering such a task without one is an error. */
+  /** Needs an adapter; registering such a task without one is an error. The payload then has to be JSON. */
   escalate?: EscalationCause[]
+  /** Where `enqueue` puts it; a worker takes all queues or those it is told. 1 to 64 letters, digits, `-` and `_`. Default `default`. */
+  queue?: string
+  /** Among the jobs of a queue, 1 to 100, the highest first. Default 50. */
+  priority?: number
+  /**
+   * Raise it when the payload changes so that the code before cannot run it: a worker leaves jobs of a
+   * higher version to workers of the next release. Whole number from 1. Default 1.
+   */
+  version?: number
+  /** What the adapter has to be able to do for this task; registering it with one that cannot is an error. */
+  requires?: (keyof Capabilities)[]
   run (payload: PayloadOutput<S>, context: TaskContext): unknown
 }
 
@@ -111,6 +125,10 @@ export interface Task<Input = any, Output = any> {
   readonly name: string
   readonly options: Readonly<TaskOptions>
   readonly escalate: readonly EscalationCause[]
+  readonly queue: string
+  readonly priority: number
+  readonly version: number
+  readonly requires: readonly (keyof Capabilities)[]
   /** The function as it was defined, so that a unit test can call it. */
   run (payload: Output, context: TaskContext): unknown
   /** Validates. Returns what `run` receives; throws `FST_ERR_BGT_INVALID_PAYLOAD`. */

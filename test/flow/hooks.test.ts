@@ -69,7 +69,7 @@ await t.test('usable from onRequestAbort', async t => {
 })
 
 await t.test('usable from onTimeout, after which Fastify cuts the connection', async t => {
-  const flow = await Flow.make(t, { abortGrace: 20 }, { connectionTimeout: 50 })
+  const flow = await Flow.make(t, { abortGrace: 20 }, { connectionTimeout: 1_000 })
   flow.app.addHook('onTimeout', (request, _reply, done) => {
     flow.add(request, 'onTimeout ')
     done()

@@ -69,7 +69,7 @@ for (const [name, start] of Object.entries(starts)) {
   })
 
   await t.test(`${name}: SIGTERM with tasks that do not end`, async t => {
-    const server = start(t, { DRAIN_TIMEOUT: '200' })
+    const server = start(t, { DRAIN_TIMEOUT: '1000' })
     const port = await server.port()
     for (const path of ['stuck', 'obedient']) await fetch(`http://127.0.0.1:${port}/${path}`, { method: 'POST' })
     server.child.terminate()

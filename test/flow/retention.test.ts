@@ -31,7 +31,7 @@ class Waiting {
   async check (t: Test, { backgroundTasks }: Flow['app']): Promise<void> {
     while (backgroundTasks.stats().running < this.requests) await setImmediate()
     let left: string[] = []
-    for (let turn = 0; turn < 100; turn++) {
+    for (let turn = 0; turn < 1_000; turn++) {
       await setImmediate()
       collectGarbage()
       left = this.#held.filter(([, ref]) => ref.deref() !== undefined).map(([name]) => name)

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Test } from 'tap'
@@ -19,9 +19,11 @@ export class Child {
   #ended = false
   #wanted: { pattern: RegExp, resolve: (match: RegExpMatchArray) => void, reject: (error: Error) => void }[] = []
 
-  constructor (t: Test, file: string, args: string[] = [], env: NodeJS.ProcessEnv = {}) {
-    const execArgv = ['--import', pathToFileURL(join(root, 'test/fixtures/leash.js')).href]
-    const child = this.#process = fork(join(root, file), args, { cwd: root, execArgv, env: withoutCoverage(env), silent: true })
+  constructor (t: Test, file: string, args: string[] = [], env: NodeJS.ProcessEnv = {}, cwd: string = root) {
+    // A file in TypeScript needs the loader that this process has.
+    const loader = file.endsWith('.ts') ? process.execArgv : []
+    const execArgv = [...loader, '--import', pathToFileURL(join(root, 'test/fixtures/leash.js')).href]
+    const child = this.#process = fork(resolve(cwd, file), args, { cwd, execArgv, env: withoutCoverage(env), silent: true })
     t.teardown(() => child.kill('SIGKILL'))
     for (const stream of [child.stdout!, child.stderr!]) createInterface(stream).on('line', line => this.#take(line))
     this.exit = new Promise(resolve => {
@@ -40,6 +42,12 @@ export class Child {
     }
     if (this.#ended) throw this.#missing(pattern)
     return new Promise((resolve, reject) => this.#wanted.push({ pattern, resolve, reject }))
+  }
+
+  /** Without a chance to clean up. Resolves once it is gone. */
+  async kill (): Promise<void> {
+    this.#process.kill('SIGKILL')
+    await this.exit
   }
 
   terminate (): void {

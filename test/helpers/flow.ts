@@ -7,10 +7,10 @@ import { latch } from './latch.ts'
 import { dial } from './raw-client.ts'
 
 /** ms after which a task that nobody lets go fails its test, so that those after it still run. */
-const HANGS = 3_000
+const HANGS = 30_000
 
 /** ms, far beyond that: a test with this `abortGrace` proves that nothing waited for it. */
-export const NEVER = 15_000
+export const NEVER = 120_000
 
 process.on('warning', warning => {
   // Of Node or tap about each other.

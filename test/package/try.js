@@ -32,6 +32,11 @@ run('npm', 'install', '--no-audit', '--no-fund', `./${filename}`, ...['fastify',
 
 step('ESM', () => run('node', 'esm.mjs'))
 step('CommonJS', () => run('node', 'cjs.cjs'))
+step('no engine installed', () => run('node', 'no-peers.mjs'))
+step('the command', () => {
+  const { version } = createRequire(import.meta.url)('../../package.json')
+  if (run('npx', '--no', '--', 'fastify-background-tasks', '--version').trim() !== version) throw new Error(`the command does not say ${version}`)
+})
 const resolutions = {
   nodenext: ['--module', 'nodenext', 'typed.ts', 'typed.cts', 'typed.mts'],
   bundler: ['--module', 'esnext', '--moduleResolution', 'bundler', 'typed.ts']
@@ -39,5 +44,7 @@ const resolutions = {
 for (const [name, args] of Object.entries(resolutions)) {
   step(`TypeScript, ${name}`, () => run('npx', 'tsc', '--noEmit', '--strict', '--target', 'es2023', '--types', 'node', ...args))
 }
+run('npm', 'install', '--no-audit', '--no-fund', `libsql@${devDependencies.libsql}`)
+step('a queue in SQLite', () => run('node', 'sqlite.mjs'))
 rmSync(folder, { recursive: true })
 process.exitCode = failed === 0 ? 0 : 1

@@ -1,0 +1,62 @@
+import { pathToFileURL } from 'node:url'
+import Fastify, { type FastifyInstance, type FastifyPluginCallback, type FastifyServerOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { FST_ERR_BGT_INVALID_APP } from '../errors.ts'
+import { brief } from '../options.ts'
+
+interface Module {
+  readonly default?: unknown
+  readonly options?: FastifyServerOptions | undefined
+}
+
+/** Set by fastify-plugin. */
+const SKIP_OVERRIDE = Symbol.for('skip-override')
+
+/**
+ * The application that a file exports. In an object, as a Fastify instance is a thenable: whoever awaits
+ * it boots it.
+ *
+ * Rejects with FST_ERR_BGT_INVALID_APP, and with whatever the file throws.
+ */
+export async function loadApplication (file: string): Promise<{ app: FastifyInstance }> {
+  const module = await load(file)
+  const exported = module.default
+  if (isInstance(exported)) return { app: exported }
+  if (typeof exported !== 'function') {
+    throw new FST_ERR_BGT_INVALID_APP(file, exported === undefined ? 'it exports nothing by default' : `its default export is ${brief(exported)}`)
+  }
+  if (isPlugin(exported)) return { app: hostPlugin(exported, module.options) }
+  const result = (exported as () => unknown)()
+  const app: unknown = isInstance(result) ? result : await result
+  if (isInstance(app)) return { app }
+  throw new FST_ERR_BGT_INVALID_APP(file, `the function "${exported.name}" returned ${brief(app)}`)
+}
+
+async function load (file: string): Promise<Module> {
+  try {
+    const module = await import(pathToFileURL(file).href) as Module
+    const inner = module.default as (Module & { __esModule?: boolean }) | undefined
+    // Compiled from ESM to CommonJS, it has its exports inside.
+    if (inner?.__esModule) return inner
+    return { default: inner, options: module.options ?? inner?.options }
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException | null)?.code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw cause
+    throw new FST_ERR_BGT_INVALID_APP(file, `Node.js ${process.version} says "${(cause as Error).message}": compile it, or load it with NODE_OPTIONS="--import=tsx" or the like`, { cause })
+  }
+}
+
+function isInstance (value: unknown): value is FastifyInstance {
+  const { ready, close, hasDecorator } = (value ?? {}) as Partial<FastifyInstance>
+  return [ready, close, hasDecorator].every(method => typeof method === 'function')
+}
+
+function isPlugin (fn: object): fn is FastifyPluginCallback {
+  return (fn as FastifyPluginCallback).length > 0 || SKIP_OVERRIDE in fn
+}
+
+/** What the plugin decorates has to be seen on the instance, so it gets no scope of its own. */
+function hostPlugin (plugin: FastifyPluginCallback, options: FastifyServerOptions = {}): FastifyInstance {
+  const app = Fastify({ logger: true, ...options })
+  void app.register(SKIP_OVERRIDE in plugin ? plugin : fp(plugin))
+  return app
+}

@@ -1,0 +1,25 @@
+import type { Job, JobInfo } from '../../../types/index.ts'
+
+/** A job as the store keeps it. What came in and what goes out are copies, made as JSON makes them. */
+export class StoredJob {
+  readonly queue: string
+  readonly task: string
+  readonly priority: number
+  readonly data: string
+  readonly info: { -readonly [Key in keyof JobInfo]: JobInfo[Key] }
+  /** Of the run under way: aborts it, and tells its verdict from that of a run that has lost the job. */
+  run: AbortController | undefined = undefined
+  timer: NodeJS.Timeout | undefined = undefined
+
+  constructor ({ id, queue, task, data, priority }: Job) {
+    this.queue = queue
+    this.task = task
+    this.priority = priority
+    this.data = JSON.stringify(data)
+    this.info = { id, task, queue, state: 'pending', attempts: 0, enqueuedAt: Date.now() }
+  }
+}
+
+export function copy (value: unknown): unknown {
+  return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
+}

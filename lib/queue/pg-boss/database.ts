@@ -1,0 +1,101 @@
+import type { Pool, PoolClient, QueryConfig } from 'pg'
+import type { Db } from 'pg-boss'
+import { within } from '../../within.ts'
+import { isRefusal, unavailable } from './unavailable.ts'
+
+export interface Rows<Row> { rows: Row[] }
+
+/** ms to get a connection, from the pool or the server. */
+export const CONNECT_TIMEOUT = 2_000
+/** ms for a statement that somebody waits for, the wait for a connection included. */
+export const QUERY_TIMEOUT = 4_500
+/** ms for a statement of pg-boss itself: migrations and maintenance of large tables take minutes. */
+const MAINTENANCE_TIMEOUT = 600_000
+
+const ignore = (): void => {}
+
+/**
+ * Runs statements on a pool, within a time limit: `pg` itself waits for ever for a server that is hung.
+ * Tells which failures leave open whether the statement was carried out.
+ */
+export class Database implements Db {
+  readonly pool: Pool
+  readonly #clients = new Set<PoolClient>()
+  readonly #onState: (error?: Error) => void
+
+  /** @param onState called with the error when a statement got no answer, and without one when it did. */
+  constructor (pool: Pool, onState: (error?: Error) => void) {
+    this.pool = pool
+    this.#onState = onState
+    // An idle connection that breaks is replaced when the next one is needed; without a listener it would end the process.
+    pool.on('error', ignore)
+  }
+
+  /** For pg-boss. */
+  executeSql (text: string, values?: unknown[]): Promise<Rows<any>> {
+    return this.query(text, values, MAINTENANCE_TIMEOUT)
+  }
+
+  /** For what somebody waits for; also as the option `db` of a call to pg-boss. */
+  readonly soon: Db = { executeSql: (text, values) => this.query(text, values) }
+
+  async query<Row> (text: string, values?: unknown[], timeout: number = QUERY_TIMEOUT): Promise<Rows<Row>> {
+    const began = performance.now()
+    const client = await this.#connect()
+    try {
+      const query: QueryConfig & { query_timeout: number } = { text, query_timeout: began + timeout - performance.now(), ...(values !== undefined && { values }) }
+      const result: Rows<any> = await client.query(query)
+      this.#onState()
+      this.#release(client)
+      return result
+    } catch (error) {
+      this.#release(client, error as Error)
+      if (isRefusal(error)) throw error
+      const broken = unavailable((error as Error).message, true, error)
+      this.#onState(broken)
+      throw broken
+    }
+  }
+
+  /** Breaks off the statements under way. */
+  abandon (): void {
+    for (const client of this.#clients) void client.end().catch(ignore)
+  }
+
+  /** Does not wait for a server that is hung. */
+  async close (withPool: boolean): Promise<void> {
+    if (withPool) await within(CONNECT_TIMEOUT, this.pool.end().catch(ignore))
+    else this.pool.off('error', ignore)
+  }
+
+  async #connect (): Promise<PoolClient> {
+    try {
+      const connecting = this.pool.connect()
+      if (!await within(CONNECT_TIMEOUT, connecting.then(ignore, ignore))) {
+        void connecting.then(client => client.release(), ignore)
+        throw new Error(`no connection within ${CONNECT_TIMEOUT} ms`)
+      }
+      const client = await connecting
+      // While a client is checked out the pool does not listen; the statement under way rejects as well.
+      client.on('error', ignore)
+      this.#clients.add(client)
+      return client
+    } catch (error) {
+      const failure = unavailable(briefly(error as NodeJS.ErrnoException), false, error)
+      this.#onState(failure)
+      throw failure
+    }
+  }
+
+  #release (client: PoolClient, failure?: Error): void {
+    this.#clients.delete(client)
+    client.off('error', ignore)
+    // pg-boss sends whole transactions as one text: where that failed, the connection is still in them.
+    client.release(failure)
+  }
+}
+
+/** A refused connection to a name with several addresses has a code only. */
+function briefly ({ message, code }: NodeJS.ErrnoException): string {
+  return [message, code].find(Boolean)!
+}

@@ -1,0 +1,138 @@
+import type { JobVerdict } from '../../../types/index.ts'
+import { Alarm } from './alarm.ts'
+import type { Delivery } from './delivery.ts'
+import type { Engine } from './engine.ts'
+import { failureOutput } from './job-row.ts'
+import { seconds, type Settings } from './options.ts'
+import type { Settlement } from './statements.ts'
+import { toStored } from './stored-json.ts'
+
+const RETRY = 250
+
+type Settled = Omit<Settlement, 'id' | 'retry_count'>
+
+/** What is to be recorded of a verdict; `given-back` is none. */
+export type Recorded = JobVerdict | { readonly state: 'given-back', readonly begun: boolean }
+
+interface Entry {
+  readonly row: Settlement
+  readonly settled: () => void
+}
+
+/**
+ * Records what came of the jobs of a queue: all that ended while one statement was under way go with the
+ * next. A server that does not answer is asked again, as recording twice does no harm.
+ */
+export class Verdicts {
+  readonly #engine: Engine
+  readonly #queue: string
+  readonly #alarm = new Alarm()
+  #waiting: Entry[] = []
+  #flushing = false
+  #deadline = Infinity
+
+  constructor (engine: Engine, queue: string) {
+    this.#engine = engine
+    this.#queue = queue
+  }
+
+  /** Never rejects. */
+  record ({ id, retryCount }: Delivery, verdict: Recorded): Promise<void> {
+    const row = { id, retry_count: retryCount, ...this.#settle(verdict, retryCount) }
+    return new Promise(resolve => {
+      this.#waiting.push({ row, settled: resolve })
+      if (!this.#flushing) void this.#flush()
+    })
+  }
+
+  /** From now on a server that does not answer is asked for so many ms only. */
+  hurry (ms: number): void {
+    this.#deadline = Math.min(this.#deadline, Date.now() + ms)
+    this.#alarm.ring()
+  }
+
+  #settle (verdict: Recorded, retryCount: number): Settled {
+    const { settings, journal } = this.#engine
+    try {
+      return settledAs(verdict, retryCount, settings)
+    } catch (error) {
+      journal.trouble(error, 'the result of a job is no JSON, and is not kept')
+      return settledAs({ state: 'completed', result: undefined }, retryCount, settings)
+    }
+  }
+
+  async #flush (): Promise<void> {
+    this.#flushing = true
+    // A turn later, so that jobs that end together are recorded together.
+    await new Promise(resolve => setImmediate(resolve))
+    while (this.#waiting.length > 0) {
+      const entries = this.#waiting
+      this.#waiting = []
+      await this.#write(entries)
+    }
+    this.#flushing = false
+  }
+
+  async #write (entries: Entry[]): Promise<void> {
+    const { database, journal } = this.#engine
+    const { settle } = this.#engine.statementsOf(this.#queue)
+    const rows = entries.map(({ row }) => row)
+    for (;;) {
+      try {
+        const byId = Object.fromEntries(rows.map(row => [row.id, row]))
+        await database.query(settle, [this.#queue, Object.keys(byId), JSON.stringify(byId)])
+        await this.#bury(rows)
+        break
+      } catch (error) {
+        if (isTooMuch(error) && entries.length > 1) return this.#writeEach(entries)
+        journal.trouble(error, 'what became of a job could not be recorded, and is tried again')
+        if (isTooMuch(error)) rows[0] = { ...rows[0]!, output: {} }
+        if (Date.now() >= this.#deadline) break
+        await this.#alarm.sleep(RETRY)
+      }
+    }
+    for (const { settled } of entries) settled()
+  }
+
+  async #writeEach (entries: Entry[]): Promise<void> {
+    for (const entry of entries) await this.#write([entry])
+  }
+
+  /** pg-boss copies a job to the dead letter queue when it fails it without retries left. */
+  async #bury (rows: Settlement[]): Promise<void> {
+    const { boss, database: { soon } } = this.#engine
+    for (const { state, id, retry_count: retryCount, output } of rows) {
+      if (state === 'active') await boss.fail(this.#queue, { id, retryCount }, output, { db: soon })
+    }
+  }
+}
+
+/** Errors about the data (class 22) or a limit of the server (54): to be told without what came of it. */
+function isTooMuch (error: unknown): boolean {
+  return /^(?:22|54)/.test((error as { code: string }).code)
+}
+
+function settledAs (verdict: Recorded, retryCount: number, { maxStalled, retention, queueOptions }: Settings): Settled {
+  const ended = { delay: null, counted: true, retry_limit: retryCount, deletion_seconds: seconds(retention.completed) }
+  const failed = { ...ended, deletion_seconds: seconds(retention.failed) }
+  switch (verdict.state) {
+    case 'completed':
+      return { ...ended, state: 'completed', output: verdict.result === undefined ? {} : { result: toStored(verdict.result) } }
+    case 'cancelled':
+      return { ...ended, state: 'cancelled', output: failureOutput(verdict.error) }
+    case 'failed':
+      return { ...failed, state: queueOptions?.deadLetter === undefined ? 'failed' : 'active', output: failureOutput(verdict.error) }
+    case 'retrying':
+      return { ...failed, state: 'retry', delay: verdict.delay, retry_limit: retryCount + maxStalled, output: failureOutput(verdict.error) }
+    case 'postponed':
+      return { ...failed, ...again(retryCount, maxStalled), delay: verdict.delay, output: failureOutput(verdict.error) }
+    case 'given-back':
+      if (verdict.begun) return { ...failed, state: 'retry', delay: 0, retry_limit: retryCount + maxStalled, output: {} }
+      return { ...failed, ...again(retryCount, maxStalled), delay: 0, output: {} }
+  }
+}
+
+/** To be fetched again as the same attempt. */
+function again (retryCount: number, maxStalled: number): Pick<Settled, 'state' | 'counted' | 'retry_limit'> {
+  return { state: retryCount === 0 ? 'created' : 'retry', counted: false, retry_limit: retryCount + maxStalled - 1 }
+}

@@ -1,0 +1,39 @@
+/** What can be in one ring at a time. */
+export interface Ringed<T> {
+  before: T | undefined
+  after: T | undefined
+}
+
+/** A set in order of entry, threaded through its items: entering and leaving cost a fraction of what a Set's do. */
+export class Ring<T extends Ringed<T>> {
+  #first: T | undefined = undefined
+
+  add (item: T): void {
+    if (item.after !== undefined) return
+    const first = (this.#first ??= item)
+    const last = first.before ?? item
+    item.before = last
+    item.after = first
+    last.after = first.before = item
+  }
+
+  delete (item: T): void {
+    const { before, after } = item
+    if (before === undefined || after === undefined) return
+    before.after = after
+    after.before = before
+    if (this.#first === item) this.#first = after === item ? undefined : after
+    item.before = item.after = undefined
+  }
+
+  /** Those that are in it now, whatever happens to it while they are gone through. */
+  items (): T[] {
+    const items: T[] = []
+    let item = this.#first
+    while (item !== undefined) {
+      items.push(item)
+      item = item.after === this.#first ? undefined : item.after
+    }
+    return items
+  }
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import type { TaskInfo } from '../../types/index.ts'
+import type { TaskStatus } from './schemas.ts'
+
+const open: TaskInfo['state'][] = ['pending', 'scheduled', 'running', 'retrying']
+
+/** Seconds */
+const LONGEST = 60
+
+/** The body of a status: of an error no more than may be shown, and of times what people read. */
+export function viewOf ({ id, task, state, attempts, error, ...info }: TaskInfo): TaskStatus {
+  return {
+    taskId: id,
+    task,
+    state,
+    attempts,
+    ...(info.progress !== undefined && { progress: info.progress }),
+    ...(info.result !== undefined && { result: info.result }),
+    ...(error !== undefined && { error: { name: error.name, message: error.message, ...(error.code !== undefined && { code: error.code }) } }),
+    enqueuedAt: timeOf(info.enqueuedAt),
+    ...(info.startedAt !== undefined && { startedAt: timeOf(info.startedAt) }),
+    ...(info.endedAt !== undefined && { endedAt: timeOf(info.endedAt) })
+  }
+}
+
+function timeOf (ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+/** Weak, as a proxy may compress the body. */
+export function etagOf (body: TaskStatus): string {
+  return `W/"${createHash('sha256').update(JSON.stringify(body)).digest('base64url')}"`
+}
+
+/** Whether the client has what this ETag stands for, by the weak comparison of RFC 9110. */
+export function isFresh (ifNoneMatch: string | undefined, etag: string): boolean {
+  if (ifNoneMatch === undefined) return false
+  const bare = (tag: string): string => tag.trim().replace(/^W\//, '')
+  return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => bare(tag) === bare(etag))
+}
+
+/** Seconds until it is worth asking again, `undefined` where that is never: a tenth of what it has taken so far. */
+export function retryAfter ({ state, enqueuedAt }: TaskInfo): number | undefined {
+  if (!open.includes(state)) return undefined
+  const tenth = Math.round((Date.now() - enqueuedAt) / 10_000)
+  return Math.min(Math.max(tenth, 1), LONGEST)
+}

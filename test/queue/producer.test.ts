@@ -1,0 +1,316 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_QUEUE_UNAVAILABLE } from '../../lib/errors.ts'
+import { defineTask } from '../../lib/index.ts'
+import type { BackgroundTasksOptions } from '../../types/index.ts'
+import { makeApp } from '../helpers/app.ts'
+import { latch } from '../helpers/latch.ts'
+import { fakeTimers, turns } from '../helpers/timers.ts'
+import { UnrulyAdapter } from '../helpers/unruly-adapter.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[48][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
+const mail = defineTask({
+  name: 'mail',
+  queue: 'mails',
+  priority: 70,
+  version: 3,
+  payload: Type.Object({ to: Type.String() }),
+  retry: { attempts: 5 },
+  run () {}
+})
+const plain = defineTask({ name: 'plain', run () {} })
+
+async function makeReady (t: Test, adapter: UnrulyAdapter, options: BackgroundTasksOptions = {}): Promise<FastifyInstance> {
+  const app = await makeApp(t, { adapter, tasks: [mail, plain], ...options })
+  await app.ready()
+  return app
+}
+
+await t.test('a job has what the task and the request say', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeApp(t, { adapter, tasks: [mail] })
+  app.post('/', request => request.backgroundTasks.enqueue(mail, { to: 'a@b.c' }))
+  const before = Date.now()
+  const response = await app.inject({ method: 'POST', url: '/', headers: { traceparent: '00-1-2-01', tracestate: 'a=b' } })
+
+  const { id, deduplicated } = response.json<{ id: string, deduplicated: boolean }>()
+  t.match(id, UUID)
+  t.equal(deduplicated, false)
+  const [job] = adapter.calls[0]!.jobs
+  t.match(job, {
+    id,
+    queue: 'mails',
+    task: 'mail',
+    delay: 0,
+    priority: 70,
+    retry: { attempts: 5, delay: 1_000, backoff: 'exponential', maxDelay: 300_000, jitter: 0.2 },
+    data: { payload: { to: 'a@b.c' }, version: 3, requestId: 'req-1', trace: { traceparent: '00-1-2-01', tracestate: 'a=b' } }
+  })
+  t.ok(job!.data.enqueuedAt >= before && job!.data.enqueuedAt <= Date.now())
+  t.equal(app.backgroundTasks.stats().enqueued, 1)
+})
+
+await t.test('a job of an application has no request, and a task without retry one attempt', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter)
+  await app.backgroundTasks.enqueue(plain, undefined, { delay: 5_000, priority: 1 })
+  const [job] = adapter.calls[0]!.jobs
+  t.match(job, { queue: 'default', delay: 5_000, priority: 1, retry: { attempts: 1 }, data: { version: 1, delay: 5_000 } })
+  t.notOk('requestId' in job!.data)
+  t.notOk('trace' in job!.data)
+})
+
+await t.test('trace.inject says which headers go with a job', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter, { trace: { inject: () => ({ traceparent: 'mine' }) } })
+  await app.backgroundTasks.enqueue(plain)
+  t.strictSame(adapter.calls[0]!.jobs[0]!.data.trace, { traceparent: 'mine' })
+})
+
+await t.test('a key makes the id: the same for the same task and key, and for no other', async t => {
+  const app = await makeReady(t, new UnrulyAdapter())
+  const { enqueue } = { enqueue: app.backgroundTasks.enqueue.bind(app.backgroundTasks) }
+  const first = await enqueue(mail, { to: 'a' }, { key: 'order-1' })
+  t.match(first, { id: UUID, deduplicated: false })
+  t.strictSame(await enqueue(mail, { to: 'b' }, { key: 'order-1' }), { id: first.id, deduplicated: true })
+  t.not((await enqueue(mail, { to: 'a' }, { key: 'order-2' })).id, first.id)
+  t.not((await enqueue(plain, undefined, { key: 'order-1' })).id, first.id)
+  t.equal(app.backgroundTasks.stats().enqueued, 3, 'duplicates do not count')
+})
+
+await t.test('what is wrong is refused before anything is stored', async t => {
+  const adapter = new UnrulyAdapter({ delay: false, priority: false, dedupe: false })
+  const app = await makeReady(t, adapter, { maxPayload: 20 })
+  const { backgroundTasks } = app
+  await t.rejects(backgroundTasks.enqueue(mail, { to: 1 } as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD', message: /payload\/to Expected string/ })
+  await t.rejects(backgroundTasks.enqueue(mail, { to: 'a', at: new Date() } as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD', message: /payload\/at is a Date/ })
+  await t.rejects(backgroundTasks.enqueue(mail, { to: 'somebody with a name' }), { code: 'FST_ERR_BGT_PAYLOAD_TOO_LARGE' })
+  await t.rejects(backgroundTasks.enqueue(defineTask({ name: 'other', run () {} })), { code: 'FST_ERR_BGT_TASK_NOT_REGISTERED' })
+  await t.rejects(backgroundTasks.enqueue((() => {}) as never), { code: 'FST_ERR_BGT_INVALID_TASK', message: 'Invalid task: expected one made by defineTask, got [Function (anonymous)]' })
+  await t.rejects(backgroundTasks.enqueue(undefined as never), { code: 'FST_ERR_BGT_INVALID_TASK' })
+  await t.rejects(backgroundTasks.enqueueMany(mail, [], { key: 'a' } as never), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message: /options\/key/ })
+  await t.rejects(backgroundTasks.enqueue(plain, undefined, { delay: -1 }), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message: /options\/delay/ })
+  await t.rejects(backgroundTasks.enqueueMany(mail, 'a' as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD', message: /array of payloads/ })
+  await t.rejects(backgroundTasks.enqueueMany(mail, [{ to: 'a' }, { to: 2 }] as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD' })
+  for (const [options, capability] of [[{ delay: 1 }, 'delay'], [{ priority: 1 }, 'priority'], [{ key: 'a' }, 'dedupe'], [{ tx: {} }, 'transactional']] as const) {
+    await t.rejects(backgroundTasks.enqueue(plain, undefined, options), {
+      code: 'FST_ERR_BGT_NO_CAPABILITY',
+      message: `Task "plain" needs an adapter with the capability "${capability}", which "unruly" does not have`
+    })
+  }
+  t.strictSame(adapter.calls, [])
+  t.equal(backgroundTasks.stats().enqueued, 0)
+})
+
+await t.test('a task that retries needs an adapter that can', async t => {
+  const app = await makeReady(t, new UnrulyAdapter({ retry: false }))
+  await t.rejects(app.backgroundTasks.enqueue(mail, { to: 'a' }), { code: 'FST_ERR_BGT_NO_CAPABILITY' })
+})
+
+await t.test('a queue that fails is a 503 that says which job, and whether it may have been stored', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter)
+  const cause = new Error('connection lost')
+  adapter.before = () => { throw cause }
+  const error = await app.backgroundTasks.enqueue(plain).catch((error: unknown) => error)
+  t.match(error, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', statusCode: 503, ambiguous: true, id: adapter.calls[0]!.jobs[0]!.id, cause })
+  t.match((error as Error).message, 'connection lost')
+
+  adapter.before = () => { throw Object.assign(new Error('not connected'), { ambiguous: false }) }
+  await t.rejects(app.backgroundTasks.enqueue(plain), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
+  // eslint-disable-next-line @typescript-eslint/only-throw-error -- adapters are other people's
+  adapter.before = () => { throw 'no' }
+  await t.rejects(app.backgroundTasks.enqueue(plain), { message: 'The queue behind "unruly" did not answer: \'no\'' })
+  t.equal(app.backgroundTasks.stats().enqueued, 0)
+})
+
+await t.test('what the adapter says in our own words is not said twice', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter)
+  const away = Object.assign(new FST_ERR_BGT_QUEUE_UNAVAILABLE('engine', 'it is away'), { ambiguous: false })
+  adapter.before = () => { throw away }
+  const [one, two] = await Promise.all([1, 2].map(() => app.backgroundTasks.enqueue(plain).catch((error: unknown) => error as Error & { id: string })))
+  t.match(one, { message: 'The queue behind "engine" did not answer: it is away', statusCode: 503, ambiguous: false, id: adapter.calls[0]!.jobs[0]!.id, cause: away })
+  t.match(two, { id: adapter.calls[1]!.jobs[0]!.id })
+
+  const wrong = new FST_ERR_BGT_INVALID_OPTIONS('tx', 'Expected a client, got 1')
+  adapter.before = () => { throw wrong }
+  t.equal(await app.backgroundTasks.enqueue(plain).catch((error: unknown) => error), wrong, 'what the caller did wrong is no fault of the queue')
+  t.equal(await app.backgroundTasks.enqueueMany(mail, [{ to: 'a' }]).catch((error: unknown) => error), wrong)
+})
+
+await t.test('an answer that was lost does not make a duplicate of a job without a key', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  adapter.after = jobs => { if (jobs.length > 1) throw new Error('connection lost after storing') }
+  const enqueued = await Promise.all(['first', 'a', 'b'].map(to => app.backgroundTasks.enqueue(mail, { to })))
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [1, 2, 1, 1])
+  t.match(enqueued, Array(3).fill({ deduplicated: false }))
+  t.equal(app.backgroundTasks.stats().enqueued, 3)
+})
+
+await t.test('a job that the queue refuses is not stored for certain', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter)
+  const cause = new Error('not this one')
+  adapter.refuses = () => cause
+  await t.rejects(app.backgroundTasks.enqueue(plain), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, cause })
+})
+
+await t.test('a queue that does not answer is given up, and told so', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter, { enqueueTimeout: 30 })
+  const release = latch()
+  adapter.before = () => release.opened
+  await t.rejects(app.backgroundTasks.enqueue(plain), {
+    code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE',
+    message: 'The queue behind "unruly" did not answer: no answer within 30 ms',
+    ambiguous: true
+  })
+  t.equal(adapter.calls[0]!.context!.signal!.aborted, true)
+  release.open()
+})
+
+await t.test('jobs that come while others are being stored are stored together', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 3, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  const release = latch()
+  adapter.before = () => release.opened
+  const all = Array.from({ length: 6 }, (_, index) => app.backgroundTasks.enqueue(mail, { to: `${index}` }))
+  await wait(0)
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [1], 'the first does not wait for company')
+  release.open()
+  await Promise.all(all)
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [1, 3, 2])
+  t.strictSame(adapter.calls.flatMap(({ jobs }) => jobs.map(({ data }) => (data.payload as { to: string }).to)), ['0', '1', '2', '3', '4', '5'])
+  const ids = (await Promise.all(all)).map(({ id }) => id)
+  t.strictSame(ids, adapter.calls.flatMap(({ jobs }) => jobs.map(({ id }) => id)), 'each gets its own receipt')
+})
+
+await t.test('as many batches are under way as the adapter takes', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 2 } })
+  const app = await makeReady(t, adapter)
+  const release = latch()
+  adapter.before = () => release.opened
+  const all = Array.from({ length: 5 }, () => app.backgroundTasks.enqueue(plain))
+  await wait(0)
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [1, 1])
+  release.open()
+  await Promise.all(all)
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [1, 1, 3])
+})
+
+await t.test('a bad job does not cost those that were to be stored with it', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  adapter.before = jobs => {
+    if (jobs.some(({ data }) => (data.payload as { to: string }).to === 'bad')) throw Object.assign(new Error('bad job'), { ambiguous: false })
+  }
+  const results = await Promise.allSettled(['first', 'a', 'bad', 'b'].map(to => app.backgroundTasks.enqueue(mail, { to })))
+  t.strictSame(results.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+  t.match(results[2], { reason: { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false } })
+  t.equal(app.backgroundTasks.stats().enqueued, 3)
+})
+
+await t.test('what a failed batch leaves open stays open when the single job is refused', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  adapter.before = jobs => {
+    if (jobs.length > 1) throw new Error('connection lost while sending')
+    if (adapter.calls.length > 2) throw Object.assign(new Error('not connected'), { ambiguous: false })
+  }
+  const results = await Promise.allSettled(['first', 'a', 'b'].map(to => app.backgroundTasks.enqueue(mail, { to })))
+  t.match(results.slice(1), [{ reason: { ambiguous: true } }, { reason: { ambiguous: true } }])
+})
+
+await t.test('a job whose time ran out before it was sent never is, and its error says so', async t => {
+  const timers = fakeTimers(t)
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter, { enqueueTimeout: 50 })
+  const release = latch()
+  adapter.before = () => release.opened
+  const first = app.backgroundTasks.enqueue(mail, { to: 'first' }).catch((error: unknown) => error)
+  const waiting = app.backgroundTasks.enqueue(mail, { to: 'waiting' }).catch((error: unknown) => error)
+  await turns()
+  timers.tick(50)
+  t.match(await first, { ambiguous: true })
+  t.match(await waiting, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
+  release.open()
+  await turns()
+  await app.backgroundTasks.enqueue(mail, { to: 'later' })
+  t.notOk(adapter.calls.some(({ jobs }) => jobs.some(({ data }) => (data.payload as { to: string }).to === 'waiting')))
+})
+
+await t.test('jobs that were sent together are given up one by one, and their call with the last of them', async t => {
+  const timers = fakeTimers(t)
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter, { enqueueTimeout: 50 })
+  const [first, never] = [latch(), latch()]
+  adapter.before = () => adapter.calls.length === 1 ? first.opened : never.opened
+  const sent = app.backgroundTasks.enqueue(plain)
+  const early = app.backgroundTasks.enqueue(plain).catch((error: unknown) => error)
+  timers.tick(20)
+  const late = app.backgroundTasks.enqueue(plain).catch((error: unknown) => error)
+  first.open()
+  await sent
+  await turns()
+  const { jobs, context } = adapter.calls[1]!
+  const signal = context!.signal!
+  t.equal(jobs.length, 2)
+  timers.tick(30)
+  t.match(await early, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: true })
+  t.equal(signal.aborted, false)
+  timers.tick(20)
+  t.match(await late, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: true })
+  t.match(signal.reason, { message: 'no answer within 50 ms' })
+  adapter.before = () => {}
+  await app.backgroundTasks.enqueue(plain)
+})
+
+await t.test('what belongs to a transaction goes alone, and at once', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 }, transactional: true })
+  const app = await makeReady(t, adapter)
+  const release = latch()
+  adapter.before = (_jobs, context) => context?.tx === undefined ? release.opened : undefined
+  const held = app.backgroundTasks.enqueue(plain)
+  const tx = {}
+  await app.backgroundTasks.enqueue(plain, undefined, { tx })
+  await app.backgroundTasks.enqueueMany(mail, [{ to: 'a' }, { to: 'b' }], { tx })
+  t.strictSame(adapter.calls.map(({ jobs, context }) => [jobs.length, context?.tx === tx]), [[1, false], [1, true], [2, true]])
+  release.open()
+  await held
+})
+
+await t.test('many payloads go in the chunks that the adapter takes', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 4, inFlight: 1 } })
+  const app = await makeApp(t, { adapter, tasks: [mail] })
+  app.post('/', request => request.backgroundTasks.enqueueMany(mail, Array.from({ length: 10 }, (_, index) => ({ to: `${index}` })), { delay: 7 }))
+  const enqueued = (await app.inject({ method: 'POST', url: '/' })).json<{ id: string }[]>()
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [4, 4, 2])
+  const jobs = adapter.calls.flatMap(({ jobs }) => jobs)
+  t.strictSame(enqueued.map(({ id }) => id), jobs.map(({ id }) => id))
+  t.ok(jobs.every(({ delay, data }) => delay === 7 && data.requestId === 'req-1'))
+  t.equal(app.backgroundTasks.stats().enqueued, 10)
+})
+
+await t.test('where storing many breaks off, the error has those that are stored', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 2, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  adapter.before = () => { if (adapter.calls.length === 2) throw new Error('connection lost') }
+  const error = await app.backgroundTasks.enqueueMany(mail, [{ to: '0' }, { to: '1' }, { to: '2' }, { to: '3' }, { to: '4' }]).catch((error: unknown) => error)
+  t.match(error, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: true, id: adapter.calls[1]!.jobs[0]!.id })
+  t.strictSame((error as { enqueued: { id: string }[] }).enqueued.map(({ id }) => id), adapter.calls[0]!.jobs.map(({ id }) => id))
+  t.equal(app.backgroundTasks.stats().enqueued, 2)
+})
+
+await t.test('where one of many is refused, the others are stored, and the error says which', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter)
+  adapter.refuses = ({ data }) => (data.payload as { to: string }).to === '1' ? new Error('not this one') : undefined
+  const error = await app.backgroundTasks.enqueueMany(mail, [{ to: '0' }, { to: '1' }, { to: '2' }]).catch((error: unknown) => error)
+  const [zero, one, two] = adapter.calls[0]!.jobs.map(({ id }) => id)
+  t.match(error, { id: one, ambiguous: false, enqueued: [{ id: zero }, { id: two }] })
+})

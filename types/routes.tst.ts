@@ -1,0 +1,53 @@
+import type { Static, TSchema } from '@sinclair/typebox'
+import Fastify, { type FastifyReply, type FastifyTypeProvider } from 'fastify'
+import { expect, test } from 'tstyche'
+import backgroundTasks, { defineTask } from '../lib/index.ts'
+import taskRoutes, { type Authorize, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus } from '../lib/routes.ts'
+
+const app = Fastify()
+const note = defineTask({ name: 'note', run () {} })
+await app.register(backgroundTasks, { tasks: [note] })
+
+test('it is either for everybody, or somebody says for whom', () => {
+  app.register(taskRoutes, { prefix: '/tasks', public: true })
+  app.register(taskRoutes, { prefix: '/tasks', authorize: (request, { id, state }) => request.id === id && state === 'running' })
+  app.register(taskRoutes, { authorize: () => Promise.resolve(true), expose: ({ result, ...info }) => info, logLevel: 'warn' })
+  expect<{ prefix: string }>().type.not.toBeAssignableTo<RoutesOptions>()
+  expect<{ public: false }>().type.not.toBeAssignableTo<RoutesOptions>()
+  expect<{ public: true, authorize: Authorize }>().type.not.toBeAssignableTo<RoutesOptions>()
+  expect<{ authorize: () => string }>().type.not.toBeAssignableTo<RoutesOptions>()
+})
+
+test('reply.accepted takes what add and enqueue return', () => {
+  app.post('/', async (request, reply) => {
+    expect(reply.accepted).type.toBeCallableWith(await request.backgroundTasks.enqueue(note))
+    expect(reply.accepted).type.toBeCallableWith(request.backgroundTasks.add(note))
+    expect(reply.accepted).type.not.toBeCallableWith('id')
+    expect(reply.accepted({ id: '' })).type.toBe<FastifyReply>()
+    return reply.accepted(request.backgroundTasks.add(note))
+  })
+  app.post<{ Body: string }>('/typed', { schema: { response: { 202: taskAccepted } } }, (request, reply) => {
+    reply.accepted(request.backgroundTasks.add(note))
+  })
+})
+
+test('the schemas say what they say', () => {
+  expect<TaskStatus>().type.toBe<Static<typeof taskStatus>>()
+  expect<TaskStatus['state']>().type.toBeAssignableTo<string>()
+  expect<TaskStatus['endedAt']>().type.toBe<string | undefined>()
+  expect<Static<typeof taskAccepted>>().type.toBe<{ taskId: string }>()
+})
+
+test('both go with a type provider', () => {
+  interface Provider extends FastifyTypeProvider {
+    validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
+    serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown
+  }
+  const typed = app.withTypeProvider<Provider>()
+  typed.register(taskRoutes, { public: true })
+  typed.post('/', { schema: { response: { 202: taskAccepted } } }, async (request, reply) => reply.accepted(await request.backgroundTasks.enqueue(note)))
+  typed.get('/', { schema: { response: { 200: taskStatus } } }, (_request, reply) => {
+    expect(reply.send).type.not.toBeCallableWith({ taskId: 1 })
+    reply.send({ taskId: '', task: 'note', state: 'completed', attempts: 1, enqueuedAt: '' })
+  })
+})
