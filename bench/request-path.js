@@ -1,36 +1,72 @@
-// What a request costs: CPU time of the server process, against bare Fastify in the same round, and
-// instructions where valgrind is installed (npm run bench -- --instructions).
-import { cpus } from 'node:os'
-import { countInstructions, hasCallgrind } from './lib/callgrind.js'
-import { cpuTimes } from './lib/cpu-time.js'
-import { median, ratios } from './lib/statistics.js'
+import { hasCallgrind, measureInstructions } from './lib/callgrind.js'
+import { measureCpu } from './lib/cpu-time.js'
+import { judge, roundAll } from './lib/report.js'
+import { median, ratios, spread } from './lib/statistics.js'
 
-const load = { rounds: 15, requests: 3_000, warmUp: 15_000, connections: 16 }
+const load = { generations: 6, rounds: 5, requests: 2_000, warmUp: 12_000 }
 
 const candidates = [
   { method: 'GET', way: 'bare', count: 0 },
   { method: 'GET', way: 'plugin', count: 0 },
   { method: 'POST', way: 'bare', count: 0 },
   ...[1, 3, 10].flatMap(count => ['plugin', 'setImmediate', 'finish', 'onResponse'].map(way => ({ method: 'POST', way, count })))
-].map(candidate => ({ ...candidate, logged: process.argv.includes('--logged') }))
+]
 
-console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0].model.trim()}, ${load.rounds} interleaved rounds of ${load.requests} requests over ${load.connections} connections\n`)
-if (process.argv.includes('--instructions')) {
-  if (!hasCallgrind) throw new Error('valgrind is not installed')
-  console.log('| request | tasks | way | instructions | against bare |\n| --- | --- | --- | --- | --- |')
-  const bare = {}
-  for (const candidate of candidates) {
-    const { method, way, count } = candidate
-    const instructions = await countInstructions(candidate, { method })
-    bare[method] ??= instructions
-    console.log(`| ${method} | ${count} | ${way} | ${Math.round(instructions)} | ${(instructions / bare[method]).toFixed(3)} |`)
+export async function measure ({ instructions }) {
+  if (instructions && !hasCallgrind) throw new Error('valgrind is not installed')
+  const cost = candidates => instructions ? measureInstructions(candidates, 2) : measureCpu(candidates, load)
+  const unit = instructions ? 'instructions' : 'CPU us'
+  const figures = []
+  const targets = []
+  for (const logged of [false, true]) {
+    const costs = new Costs(candidates, await cost(candidates.map(candidate => ({ ...candidate, logged }))))
+    figures.push(...costs.figures.map(figure => ({ logger: logged ? 'on' : 'off', ...figure })))
+    targets.push(...judgeAll(costs, logged ? 'on' : 'off'))
   }
-} else {
-  const times = await cpuTimes(candidates, load)
-  console.log('| request | tasks | way | CPU us | against bare: median (quartiles) |\n| --- | --- | --- | --- | --- |')
-  for (const [index, { method, way, count }] of candidates.entries()) {
-    const bare = candidates.findIndex(candidate => candidate.way === 'bare' && candidate.method === method)
-    const { median: middle, low, high } = ratios(times[index], times[bare])
-    console.log(`| ${method} | ${count} | ${way} | ${median(times[index]).toFixed(1)} | ${middle.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}) |`)
+  return {
+    file: instructions ? 'request-path-instructions' : 'request-path',
+    title: instructions
+      ? 'Request path: instructions of the server process in user space, a request'
+      : `Request path: CPU time of the server process a request, ${load.generations} processes each, ${load.rounds} interleaved rounds of ${load.requests} requests`,
+    columns: ['logger', 'request', 'tasks', 'way', unit, 'against bare: median', 'middle half'],
+    rows: figures.map(({ logger, method, count, way, cost, ratio: { median, low, high } }) =>
+      [logger, method, count, way, cost, median, `${low} to ${high}`]),
+    targets,
+    figures
   }
+}
+
+/** What each candidate costs, round by round, seen against that of another in the same round. */
+class Costs {
+  #candidates
+  #rounds
+
+  constructor (candidates, rounds) {
+    this.#candidates = candidates
+    this.#rounds = rounds
+  }
+
+  get figures () {
+    return this.#candidates.map(({ method, way, count }) => {
+      const rounds = this.of(method, way, count)
+      const cost = Number(median(rounds).toPrecision(rounds[0] > 1_000 ? 6 : 3))
+      return { method, count, way, cost, ratio: roundAll(ratios(rounds, this.of(method, 'bare', 0)), 3) }
+    })
+  }
+
+  of (method, way, count) {
+    return this.#rounds[this.#candidates.findIndex(other => other.method === method && other.way === way && other.count === count)]
+  }
+}
+
+function judgeAll (costs, logger) {
+  const bare = costs.of('POST', 'bare', 0)
+  const [one, immediate] = ['plugin', 'setImmediate'].map(way => costs.of('POST', way, 1))
+  const points = one.map((cost, round) => 100 * (cost - immediate[round]) / bare[round])
+  return [
+    { what: 'no task, times bare', measured: ratios(costs.of('GET', 'plugin', 0), costs.of('GET', 'bare', 0)), limit: 1.02, digits: 3 },
+    { what: '1 task, times bare', measured: ratios(one, bare), limit: 1.08, digits: 3 },
+    { what: '1 task, above hand-rolled setImmediate', measured: spread(points), limit: 3, digits: 1, unit: ' points of bare' },
+    { what: '10 tasks, times hand-rolled setImmediate', measured: ratios(costs.of('POST', 'plugin', 10), costs.of('POST', 'setImmediate', 10)), limit: 1.05, digits: 3 }
+  ].map(({ what, ...target }) => judge({ what: `logger ${logger}, ${what}`, ...target }))
 }

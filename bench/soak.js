@@ -54,7 +54,7 @@ if (report === undefined) {
   process.exit(1)
 }
 
-const { stats, before, closed, books, memory, complaints } = report
+const { stats, before, closed, books, queue, memory, complaints } = report
 const { settled, hooked, logged, attempts } = books
 
 function row (state, hook, line) {
@@ -70,6 +70,7 @@ const outcomes = {
   failed: row('failed', hooked.failed, lines('failed')),
   skipped: row('skipped', hooked.skipped, lines('skipped') + books.quietSkips),
   cancelled: row('cancelled'),
+  escalated: row('escalated', undefined, lines('escalated')),
   lost: row('lost', hooked.lost, lines('lost'))
 }
 
@@ -95,6 +96,10 @@ console.table({
   'requests a second': Math.round(users.requests / load.seconds),
   'tasks added': stats.added,
   'adds refused for their payload': books.refused,
+  'jobs enqueued': stats.enqueued,
+  'jobs that the queue did not take': books.enqueued.failed + lines('could not be handed over to the queue'),
+  'of these may be stored': queue.doubtful,
+  'calls of the queue': queue.calls,
   attempts: attempts.run,
   'attempts tried again': hooked.retried,
   'lost for want of room': books.lostBy.overflow,
@@ -114,6 +119,9 @@ const checks = {
   'it was at every look': books.wrong.length === 0,
   'all count the same outcomes': Object.values(outcomes).every(row => Object.values(row).every(count => count === undefined || count === row['stats()'])),
   'all count the same attempts': attempts.run === attempts.hooked && attempts.run === attempts.settled,
+  'each enqueue is counted': stats.enqueued === books.enqueued.stored,
+  'what was said to be in the queue is there, and nothing else': queue.wrong.length === 0 && queue.strays === 0,
+  'tasks have escalated, and jobs have failed': stats.escalated > 0 && books.enqueued.failed > 0,
   'each retry has its log line': hooked.retried === lines('failed, will be tried again'),
   // All of them end by themselves, long before drainTimeout.
   'no task is cut off by the shutdown': books.lostBy.shutdown === 0,
@@ -127,5 +135,5 @@ const checks = {
 }
 for (const [check, holds] of Object.entries(checks)) console.log(`${holds ? 'ok    ' : 'NOT OK'}  ${check}`)
 
-for (const detail of [...books.wrong, ...complaints.slice(0, 5), ...users.surprises]) console.error(detail)
+for (const detail of [...books.wrong, ...queue.wrong.slice(0, 5), ...complaints.slice(0, 5), ...users.surprises]) console.error(detail)
 process.exitCode = Object.values(checks).every(Boolean) ? 0 : 1

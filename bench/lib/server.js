@@ -1,10 +1,9 @@
 /** One candidate in a process of its own, told what to do over IPC by lib/server-process.js. */
-import { createWriteStream } from 'node:fs'
 import { devNull } from 'node:os'
 import { createApp, ran } from './candidates.js'
 
-const { way, count, logged } = JSON.parse(process.argv[2])
-const app = createApp({ way, count, logger: logged ? { level: 'info', stream: createWriteStream(devNull) } : false })
+const { way, count, logged = false } = JSON.parse(process.argv[2])
+const app = createApp({ way, count, logger: logged && { level: 'info', file: devNull } })
 await app.listen({ port: 0, host: '127.0.0.1' })
 
 const commands = {

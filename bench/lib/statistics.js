@@ -7,8 +7,12 @@ export function quantile (values, share) {
 
 export const median = values => quantile(values, 0.5)
 
-/** Median of the ratios to another candidate of the same round, and the range that the middle half of them spans. */
+/** The median, and the range that the middle half spans. */
+export function spread (values) {
+  return { median: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75) }
+}
+
+/** Of the ratios to another candidate in the same round. */
 export function ratios (times, base) {
-  const all = times.map((time, round) => time / base[round])
-  return { median: median(all), low: quantile(all, 0.25), high: quantile(all, 0.75) }
+  return spread(times.map((time, round) => time / base[round]))
 }

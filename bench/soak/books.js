@@ -5,9 +5,11 @@ export const SUM = ['pending', 'running', 'completed', 'failed', 'skipped', 'can
 export class Books {
   added = 0
   refused = 0
+  /** What `enqueue` resolved with, and rejected with. */
+  enqueued = { stored: 0, failed: 0 }
   /** Outcomes as each handle's `settled` tells them. */
   settled = counters()
-  /** Outcomes as hooks tell them; there is none for cancelled tasks. */
+  /** Outcomes as hooks tell them; there is none for cancelled and escalated tasks. */
   hooked = { ...counters(), retried: 0 }
   lostBy = { overflow: 0, shutdown: 0, closed: 0 }
   /** Lines of the log by message. */
@@ -28,5 +30,5 @@ export class Books {
 }
 
 function counters () {
-  return { completed: 0, failed: 0, skipped: 0, cancelled: 0, lost: 0 }
+  return { completed: 0, failed: 0, skipped: 0, cancelled: 0, escalated: 0, lost: 0 }
 }

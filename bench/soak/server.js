@@ -5,6 +5,7 @@ import backgroundTasks from 'fastify-background-tasks'
 import Fastify from 'fastify'
 import { Books } from './books.js'
 import { Dice } from './dice.js'
+import { PATIENCE, Sink } from './sink.js'
 import { Tasks } from './tasks.js'
 
 const books = new Books()
@@ -14,10 +15,12 @@ process.on('unhandledRejection', reason => complaints.push(`unhandledRejection: 
 process.on('uncaughtException', error => complaints.push(`uncaughtException: ${error?.stack ?? error}`))
 
 const app = Fastify({ logger: { level: 'warn', stream: { write: line => readLog(line) } } })
-const tasks = new Tasks(app, books)
+const sink = new Sink()
+const tasks = new Tasks(app, books, sink)
 
 function readLog (line) {
-  const { msg } = JSON.parse(line)
+  const { msg, err } = JSON.parse(line)
+  if (msg === 'background task could not be handed over to the queue') sink.fail(err)
   books.logged[msg] = (books.logged[msg] ?? 0) + 1
 }
 
@@ -34,6 +37,10 @@ await app.register(backgroundTasks, {
   overflow: 'drop',
   abortGrace: 20,
   tasks: tasks.defined,
+  adapter: sink,
+  enqueueTimeout: PATIENCE,
+  // What it knows is not what is measured here.
+  status: { max: 100 },
   hooks: {
     onTaskStart: hook(() => books.attempts.hooked++),
     onTaskSuccess: hook(() => books.hooked.completed++),
@@ -120,7 +127,8 @@ async function stop () {
   const stats = app.backgroundTasks.stats()
   books.look(stats, books.added)
   process.off('disconnect', leave)
-  process.send({ stats, before, closed, books, memory, complaints }, () => process.disconnect())
+  const { wrong, strays, doubtful, calls } = sink
+  process.send({ stats, before, closed, books, queue: { wrong, strays, doubtful: doubtful.size, calls }, memory, complaints }, () => process.disconnect())
 }
 
 /** The one who started this has gone. */

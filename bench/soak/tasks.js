@@ -10,19 +10,31 @@ export class Tasks {
   #app
   #books
   #defined
+  #escalating
+  #sink
 
-  constructor (app, books) {
+  constructor (app, books, sink) {
     this.#app = app
     this.#books = books
+    this.#sink = sink
     this.#defined = defineTask({
       name: 'defined',
       payload: Type.Object({ n: Type.Integer() }),
       run: () => this.#ran()
     })
+    this.#escalating = defineTask({
+      name: 'escalating',
+      payload: Type.Object({ n: Type.Integer() }),
+      escalate: ['failure', 'overflow', 'shutdown'],
+      run: ({ n }) => {
+        this.#ran()
+        return n < 3 ? failure() : setTimeout(n)
+      }
+    })
   }
 
   get defined () {
-    return [this.#defined]
+    return [this.#defined, this.#escalating]
   }
 
   /** A handful for a request: now, later, and from other tasks. */
@@ -62,13 +74,27 @@ export class Tasks {
     const handle = to.add(...args)
     books.added++
     this.open++
-    handle.settled.then(({ state, attempts, reason }) => {
+    handle.settled.then(({ state, attempts, reason, id }) => {
       this.open--
+      if (state === 'escalated') this.#sink.claim(id)
       books.settled[state]++
       books.attempts.settled += attempts
       if (state === 'skipped' && when === 'error' && reason === 'answered') books.quietSkips++
     })
     return handle
+  }
+
+  async #enqueue (to, payload) {
+    const { enqueued } = this.#books
+    this.open++
+    try {
+      this.#sink.claim((await to.enqueue(this.#escalating, payload)).id)
+      enqueued.stored++
+    } catch (error) {
+      this.#sink.fail(error)
+      enqueued.failed++
+    }
+    this.open--
   }
 
   #addOne (to, dice, depth) {
@@ -77,6 +103,11 @@ export class Tasks {
     const [options, work] = kinds[kind](dice)
     if (kind === 'defined') {
       this.#add(to, 'success', this.#defined, { n: dice.below(10) })
+    } else if (kind === 'escalating') {
+      const handle = this.#add(to, 'success', this.#escalating, { n: dice.below(10) })
+      if (dice.chance(0.1)) this.#later(dice.below(20), () => handle.cancel())
+    } else if (kind === 'enqueued') {
+      this.#enqueue(to, { n: dice.below(10) })
     } else if (kind === 'refused') {
       try {
         to.add(this.#defined, { n: 'not a number' })
@@ -103,6 +134,8 @@ const failure = () => { throw new Error('a task fails') }
 /** Each gives the options of a task and what it does. */
 const kinds = {
   defined: () => [],
+  escalating: () => [],
+  enqueued: () => [],
   refused: () => [],
   arguments: () => [],
   synchronous: () => [{}, undefined],

@@ -1,0 +1,4 @@
+import { defineHandler } from 'nitro/h3'
+import { ran } from '../../scenarios.js'
+
+export default defineHandler(() => ran)

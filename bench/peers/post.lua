@@ -1,0 +1,3 @@
+wrk.method = "POST"
+wrk.body = '{"id":12345}'
+wrk.headers["content-type"] = "application/json"

@@ -1,0 +1,72 @@
+// What enqueue costs against the engine's own call, and a worker against the engine's own, side by side.
+//   npm run bench:queue [-- sqlite pg-boss bullmq]
+// Needs Redis and PostgreSQL: REDIS_URL and DATABASE_URL, else the usual ports of this machine.
+import { parseArgs } from 'node:util'
+import { about, judge, print, round, save } from './lib/report.js'
+import { ratios, spread } from './lib/statistics.js'
+import * as bullmq from './queue/bullmq.js'
+import * as pgBoss from './queue/pg-boss.js'
+import * as sqlite from './queue/sqlite.js'
+import { latency, rate } from './queue/rate.js'
+
+const engines = { sqlite, 'pg-boss': pgBoss, bullmq }
+
+const ROUNDS = 9
+/** Operations of a round, and how many are under way at once. */
+const LOADS = [{ inFlight: 1, count: 300 }, { inFlight: 10, count: 1_500 }, { inFlight: 100, count: 6_000 }]
+
+const { positionals } = parseArgs({ allowPositionals: true })
+const names = positionals.length > 0 ? positionals : Object.keys(engines)
+for (const name of names) {
+  if (!Object.hasOwn(engines, name)) throw new Error(`there is no ${name}, but ${Object.keys(engines).join(', ')}`)
+}
+
+const { node, machine } = about()
+console.log(`Node ${node}, ${machine}, ${ROUNDS} interleaved rounds`)
+for (const name of names) {
+  const engine = await engines[name].open()
+  const result = { file: `queue-${name}`, title: name, columns: ['operation', 'at once', 'engine alone, 1/s', 'ours, 1/s', 'ours / engine (middle half)'], rows: [], targets: [], figures: [] }
+  console.error(`${name} ...`)
+  for (const { inFlight, count } of LOADS) {
+    report(result, 'enqueue', inFlight, await compare(engine, () => rate(engine.raw, { inFlight, count }), () => rate(engine.ours, { inFlight, count })), engine.targets[inFlight])
+  }
+  if (engine.work !== undefined) {
+    report(result, 'worker', engine.work.concurrency, await compare(engine, engine.work.raw, engine.work.ours), engine.targets.worker)
+  }
+  if (engine.route !== undefined) {
+    const load = { connections: 100, count: 4_000 }
+    const times = await compare(engine, () => latency(engine.route.raw, load), () => latency(engine.route.ours, load))
+    const [raw, ours] = times.map(values => round(spread(values).median, 2))
+    result.rows.push(['route, p50 in ms', load.connections, raw, ours, round(ours / raw, 2)])
+    result.figures.push({ operation: 'route, p50 in ms', inFlight: load.connections, raw, ours })
+    result.targets.push(judge({ what: 'p50 of a route over that of the engine alone', measured: ratios(times[1], times[0]), limit: 1 / engine.targets.route, digits: 3 }))
+  }
+  await engine.close()
+  print(result)
+  save(result, `npm run bench:queue -- ${name}`)
+}
+
+/** Rounds of both in turn, so that what else the machine does falls on both alike. */
+async function compare (engine, raw, ours) {
+  const results = [[], []]
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const [index, run] of [raw, ours].entries()) {
+      const figure = await run()
+      await engine.clear()
+      // The first round warms up.
+      if (round > 0) results[index].push(figure)
+    }
+  }
+  return results
+}
+
+function report (result, operation, inFlight, [raw, ours], atLeast) {
+  const ratio = ratios(ours, raw)
+  const [engineRate, ourRate] = [raw, ours].map(values => Math.round(spread(values).median))
+  result.rows.push([operation, inFlight, engineRate, ourRate, `${round(ratio.median, 2)} (${round(ratio.low, 2)} to ${round(ratio.high, 2)})`])
+  result.figures.push({ operation, inFlight, raw: engineRate, ours: ourRate, ratio: round(ratio.median, 3), low: round(ratio.low, 3), high: round(ratio.high, 3) })
+  if (atLeast === undefined) return
+  // The other way round, as a target is the most that something may be: the time that ours takes.
+  const inverse = ratios(raw, ours)
+  result.targets.push(judge({ what: `${operation}, ${inFlight} at once: time over that of the engine alone`, measured: inverse, limit: 1 / atLeast, digits: 3 }))
+}
