@@ -89,7 +89,7 @@ export class Accounts {
     return this.isIdle ? Promise.resolve() : new Promise(resolve => { this.#idle.push(resolve) })
   }
 
-  stats (): Stats {
-    return { added: this.added, ...this.in, pending: this.waiting, abandoned: this.abandoned, enqueued: 0 }
+  stats (): Omit<Stats, 'enqueued'> {
+    return { added: this.added, ...this.in, pending: this.waiting, abandoned: this.abandoned }
   }
 }

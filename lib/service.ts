@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { BackgroundTasks, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task, TaskHandle, TaskInfo, Worker, WorkerOptions } from '../types/index.ts'
+import type { BackgroundTasks, Cancellation, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task, TaskHandle, TaskInfo, Worker, WorkerOptions } from '../types/index.ts'
 import { FST_ERR_BGT_IDLE_TIMEOUT } from './errors.ts'
 import type { Intake } from './intake.ts'
 import { Lane } from './lane.ts'
@@ -58,7 +58,7 @@ export class Service implements BackgroundTasks {
     return this.#book.get(id) ?? await this.#queue.status(id)
   }
 
-  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+  async cancel (id: string): Promise<Cancellation> {
     const handle = this.#book.handle(id)
     if (handle !== undefined) return handle.cancel()
     return this.#book.get(id) === undefined ? await this.#queue.cancel(id) : 'finished'

@@ -37,8 +37,7 @@ export interface QueueAdapter<Native = unknown> {
 
   /** `null` for an id that is not, or no longer, stored. */
   status? (id: string): Promise<JobInfo | null>
-  /** `cancelled`: it never ran and never will. `running`: too late, but its `signal` aborts where the engine can tell its worker. */
-  cancel? (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'>
+  cancel? (id: string): Promise<Cancellation>
   /** Adds or replaces the schedule of that name. */
   schedule? (schedule: Schedule): Promise<void>
   /** Whether there was one. */
@@ -50,6 +49,9 @@ export interface QueueAdapter<Native = unknown> {
   /** Closes the consumers too, and what the adapter has opened itself; not what it was given. */
   close (options?: CloseOptions): Promise<void>
 }
+
+/** `cancelled`: it never ran and never will. `running`: too late, but its `signal` aborts where the engine can tell its worker. */
+export type Cancellation = 'cancelled' | 'running' | 'finished' | 'not-found'
 
 export interface Capabilities {
   readonly delay: boolean

@@ -1,5 +1,5 @@
 import type { Stats, TaskHandle, TaskState } from './outcome.ts'
-import type { Health, JobInfo, JobState, QueueAdapter } from './queue.ts'
+import type { Cancellation, Health, JobInfo, JobState, QueueAdapter } from './queue.ts'
 import type { AddOptions, Task, TaskContext, TaskOptions } from './task.ts'
 import type { Worker, WorkerOptions } from './worker.ts'
 
@@ -103,7 +103,7 @@ export interface BackgroundTasks {
    */
   status (id: string): Promise<TaskInfo | null>
   /** `running`: its signal has been aborted, if the engine can reach its worker. Rejects as `status`. */
-  cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'>
+  cancel (id: string): Promise<Cancellation>
   /** Enqueues the task at these times, adding or replacing the schedule of that name. Rejects as `enqueue`. */
   schedule <Input>(task: Task<Input>, options: ScheduleOptions<Input>): Promise<void>
   /** Whether there was a schedule of that name. */

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { MAX_TIMER } from '../options.ts'
 import { complain } from './complaint.ts'
 import type { Host } from './host.ts'
 
@@ -19,7 +20,7 @@ export class Shutdown {
   readonly #log: FastifyBaseLogger
   readonly #stopWaiting: () => void
   /** Neither listeners of signals nor promises keep a process alive. */
-  readonly #alive: NodeJS.Timeout = setInterval(() => {}, 2 ** 31 - 1)
+  readonly #alive: NodeJS.Timeout = setInterval(() => {}, MAX_TIMER)
   #deadline: NodeJS.Timeout | undefined = undefined
   #requestedAt = 0
   /** ms that jobs may take. */

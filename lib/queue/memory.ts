@@ -1,8 +1,8 @@
 import { Type } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
-import type { Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, WorkOptions } from '../../types/index.ts'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Cancellation, Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, WorkOptions } from '../../types/index.ts'
 import { FST_ERR_BGT_NO_CAPABILITY } from '../errors.ts'
-import { check } from '../options.ts'
+import { check, type Checker } from '../options.ts'
 import { MemoryConsumer } from './memory/consumer.ts'
 import { MemoryStore } from './memory/store.ts'
 import { unavailable } from './memory/unavailable.ts'
@@ -20,7 +20,7 @@ export interface MemoryOptions {
   maxEnded?: number
 }
 
-const options: TypeCheck<ReturnType<typeof Type.Object>> = TypeCompiler.Compile(Type.Object({
+const options: Checker = TypeCompiler.Compile(Type.Object({
   store: Type.Optional(Type.Unsafe<MemoryStore>(Type.Object({}))),
   retention: Type.Optional(retentionSchema),
   maxPending: Type.Optional(Type.Integer({ minimum: 1 })),
@@ -85,7 +85,7 @@ class MemoryAdapter implements QueueAdapter<MemoryStore> {
     return job === undefined ? null : structuredClone(job.info)
   }
 
-  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+  async cancel (id: string): Promise<Cancellation> {
     return this.native.cancel(id)
   }
 

@@ -1,5 +1,5 @@
 import type { PgBoss } from 'pg-boss'
-import type { Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, Schedule, StartOptions, WorkOptions } from '../../types/index.ts'
+import type { Cancellation, Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, Schedule, StartOptions, WorkOptions } from '../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../errors.ts'
 import { PgBossConsumer } from './pg-boss/consumer.ts'
 import { Engine } from './pg-boss/engine.ts'
@@ -77,7 +77,7 @@ class PgBossAdapter implements QueueAdapter<PgBoss> {
     return statusOf(this.#running(), id)
   }
 
-  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+  async cancel (id: string): Promise<Cancellation> {
     return cancel(this.#running(), id)
   }
 

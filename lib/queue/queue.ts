@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { Enqueued, EnqueueOptions, Health, JobInfo, QueueAdapter, ScheduleOptions, Task, Worker as WorkerHandle, WorkerOptions } from '../../types/index.ts'
+import type { Cancellation, Enqueued, EnqueueOptions, Health, JobInfo, QueueAdapter, ScheduleOptions, Task, Worker as WorkerHandle, WorkerOptions } from '../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NOT_READY } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { brief, checkOptions, resolveWorkerOptions, type ResolvedOptions } from '../options.ts'
@@ -64,7 +64,7 @@ export class Queue {
     return await this.#ask(adapter => adapter.status!(id))
   }
 
-  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+  async cancel (id: string): Promise<Cancellation> {
     if (this.adapter?.cancel === undefined || !this.#started) return 'not-found'
     return await this.#ask(adapter => adapter.cancel!(id))
   }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, Schedule, StartOptions, WorkOptions } from '../../types/index.ts'
+import type { Cancellation, Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, Schedule, StartOptions, WorkOptions } from '../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../errors.ts'
 import { check, type Checker } from '../options.ts'
 import { type RetentionOptions, retentionDefaults, retentionSchema } from './retention.ts'
@@ -153,7 +153,7 @@ class SqliteAdapter implements QueueAdapter<SqliteLike | undefined> {
     return connection.whenFree(() => find(connection, id))
   }
 
-  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+  async cancel (id: string): Promise<Cancellation> {
     const { connection, pump } = await this.#opened()
     const outcome = await connection.write(() => cancel(connection, id))
     if (outcome === 'running') pump.look()

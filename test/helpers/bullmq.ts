@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { QueueEvents } from 'bullmq'
 import { Redis } from 'ioredis'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { bullmq, type BullmqNative, type BullmqOptions } from '../../lib/queue/bullmq.ts'
-import type { ActiveJob, Job, JobVerdict, QueueAdapter } from '../../types/index.ts'
+import type { ActiveJob, JobVerdict, QueueAdapter } from '../../types/index.ts'
+import { completed } from './job.ts'
 import { latch } from './latch.ts'
 import { LogLines } from './log-lines.ts'
 
@@ -21,25 +21,6 @@ export async function startBullmq (t: Test, options: BullmqOptions): Promise<Sta
   await adapter.start({ queues: ['mail'], log: pino({ level: 'trace' }, log.logger.stream) })
   return { adapter, log }
 }
-
-export function makeJob (given: Partial<Job> = {}): Job {
-  return {
-    id: randomUUID(),
-    queue: 'mail',
-    task: 'welcome-mail',
-    data: { payload: { to: 'a@example.com' }, version: 1, enqueuedAt: Date.now() },
-    delay: 0,
-    priority: 50,
-    retry: { attempts: 3, delay: 0, backoff: 'fixed', maxDelay: 0, jitter: 0 },
-    ...given
-  }
-}
-
-export function makeJobs (count: number, given?: Partial<Job>): Job[] {
-  return Array.from({ length: count }, () => makeJob(given))
-}
-
-export const completed: JobVerdict = { state: 'completed', result: undefined }
 
 /** Counts how often each job ran, and tells when a number of different ones has. */
 export class Runs {

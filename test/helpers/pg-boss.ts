@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { PgBoss } from 'pg-boss'
 import pino from 'pino'
 import type { Test } from 'tap'
 import { pgBoss, type PgBossOptions } from '../../lib/queue/pg-boss.ts'
 import type { ActiveJob, Job, JobVerdict, QueueAdapter } from '../../types/index.ts'
+import { completed, makeJob } from './job.ts'
 import { LogLines } from './log-lines.ts'
 
 export type PgBossAdapter = Required<QueueAdapter<PgBoss>>
@@ -25,19 +25,8 @@ export async function started (t: Test, options: PgBossOptions): Promise<Started
 }
 
 export function jobOf (payload: unknown = {}, rest: Partial<Job> = {}): Job {
-  return {
-    id: randomUUID(),
-    queue: 'mails',
-    task: 'mail',
-    data: { payload, version: 1, enqueuedAt: Date.now() },
-    delay: 0,
-    priority: 50,
-    retry: { attempts: 3, delay: 10, backoff: 'fixed', maxDelay: 10, jitter: 0 },
-    ...rest
-  }
+  return makeJob({ queue: 'mails', task: 'mail', data: { payload, version: 1, enqueuedAt: Date.now() }, ...rest })
 }
-
-export const completed: JobVerdict = { state: 'completed', result: undefined }
 
 /** Runs jobs, and lets the test wait for so many. */
 export class Runs {

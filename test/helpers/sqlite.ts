@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +5,8 @@ import Database from 'libsql'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { sqlite, type SqliteLike, type SqliteOptions } from '../../lib/queue/sqlite.ts'
-import type { ActiveJob, Job, JobInfo, JobState, JobVerdict, QueueAdapter, StartOptions } from '../../types/index.ts'
+import type { ActiveJob, JobInfo, JobState, JobVerdict, QueueAdapter, StartOptions } from '../../types/index.ts'
+import { completed } from './job.ts'
 import type { LogLine } from './log-lines.ts'
 
 export type Sqlite = QueueAdapter<SqliteLike | undefined>
@@ -14,8 +14,6 @@ export type Connected = InstanceType<typeof Database>
 
 /** As the adapter opens a file: of two copies of SQLite in one process neither knows the other's locks. */
 const { DatabaseSync: Driver = Database } = (process.getBuiltinModule('node:sqlite') ?? {}) as { DatabaseSync?: typeof Database }
-
-export const completed: JobVerdict = { state: 'completed', result: undefined }
 
 export function complete (): Promise<JobVerdict> {
   return Promise.resolve(completed)
@@ -65,23 +63,6 @@ export class Stage {
   async line (pattern: RegExp): Promise<LogLine> {
     return until(() => this.lines.find(({ msg }) => pattern.test(msg)))
   }
-}
-
-export function job (given: Partial<Job> = {}): Job {
-  return {
-    id: randomUUID(),
-    queue: 'mail',
-    task: 'welcome',
-    data: { payload: { to: 'someone' }, version: 1, enqueuedAt: Date.now() },
-    delay: 0,
-    priority: 50,
-    retry: { attempts: 3, delay: 10, backoff: 'fixed', maxDelay: 1_000, jitter: 0 },
-    ...given
-  }
-}
-
-export function jobs (count: number, given?: Partial<Job>): Job[] {
-  return Array.from({ length: count }, () => job(given))
 }
 
 /** Asks in every turn of the event loop, until there is something. */

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { test } from 'tap'
 import { Child } from '../helpers/child.ts'
 import { latch } from '../helpers/latch.ts'
-import { completed, inState, jobOf, Runs, started } from '../helpers/pg-boss.ts'
+import { completed } from '../helpers/job.ts'
+import { inState, jobOf, Runs, started } from '../helpers/pg-boss.ts'
 import { OwnPostgres, query } from '../helpers/postgres.ts'
 
 void test('pgBoss and a server that fails', async t => {

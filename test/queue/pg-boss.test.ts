@@ -6,7 +6,8 @@ import { Journal } from '../../lib/queue/pg-boss/journal.ts'
 import { pgBoss } from '../../lib/queue/pg-boss.ts'
 import { latch } from '../helpers/latch.ts'
 import { LogLines } from '../helpers/log-lines.ts'
-import { completed, inState, jobOf, Runs, started } from '../helpers/pg-boss.ts'
+import { completed } from '../helpers/job.ts'
+import { inState, jobOf, Runs, started } from '../helpers/pg-boss.ts'
 import { query, schemaOf, sharedPostgres } from '../helpers/postgres.ts'
 
 void test('pgBoss', async t => {

@@ -6,7 +6,8 @@ import t, { type Test } from 'tap'
 import type { Job } from '../../types/index.ts'
 import { build } from '../helpers/build.ts'
 import { Child } from '../helpers/child.ts'
-import { complete, job, jobs, Stage, until, untilState } from '../helpers/sqlite.ts'
+import { makeJob, makeJobs } from '../helpers/job.ts'
+import { complete, Stage, until, untilState } from '../helpers/sqlite.ts'
 
 build()
 
@@ -33,7 +34,7 @@ await t.test('two processes on one file share 1,000 jobs and more, and run none 
   const sent: Job[] = []
   // One alone may be fast enough for 1,000.
   while (sent.length < 1_000 || workers.some(worker => said('runs', worker).length === 0)) {
-    const more = jobs(50)
+    const more = makeJobs(50)
     sent.push(...more)
     await producer.enqueue(more)
     await new Promise(resolve => setImmediate(resolve))
@@ -49,7 +50,7 @@ await t.test('what a killed worker was running runs again, once', async t => {
   const producer = await stage.start()
   const victim = work(t, stage)
   await victim.line(/^works$/)
-  const [endless, ...others] = [job({ task: 'endless' }), ...jobs(20)]
+  const [endless, ...others] = [makeJob({ task: 'endless' }), ...makeJobs(20)]
   await producer.enqueue([endless, ...others])
   await until(() => said('runs', victim).length === 21)
   await until(async () => (await Promise.all(others.map(({ id }) => producer.status!(id)))).every(info => info?.state === 'completed'))
@@ -68,7 +69,7 @@ await t.test('what a killed worker was running runs again, once', async t => {
 await t.test('a job that kills its worker each time ends as failed', async t => {
   const stage = new Stage(t)
   const producer = await stage.start()
-  const [poisoned, harmless] = [job({ task: 'poisoned' }), job()]
+  const [poisoned, harmless] = [makeJob({ task: 'poisoned' }), makeJob()]
   await producer.enqueue([poisoned])
   for (const worker of [work(t, stage), work(t, stage)]) {
     t.strictSame(await worker.exit, { code: null, signal: 'SIGKILL' })

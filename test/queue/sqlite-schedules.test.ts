@@ -5,12 +5,13 @@ import { Leases } from '../../lib/queue/sqlite/leases.ts'
 import { Pump } from '../../lib/queue/sqlite/pump.ts'
 import { Schedules } from '../../lib/queue/sqlite/schedules.ts'
 import type { ActiveJob, Schedule } from '../../types/index.ts'
-import { complete, job, Stage, until } from '../helpers/sqlite.ts'
+import { makeJob } from '../helpers/job.ts'
+import { complete, Stage, until } from '../helpers/sqlite.ts'
 
 const HOUR = 3_600_000
 
 function hourly (given: Partial<Schedule> = {}): Schedule {
-  const { retry, priority } = job()
+  const { retry, priority } = makeJob()
   return { name: 'report', cron: '0 * * * *', queue: 'mail', task: 'report', data: { payload: { of: 'the hour' }, version: 2 }, priority, retry, ...given }
 }
 
@@ -48,14 +49,14 @@ await t.test('times that were missed make one job', async t => {
     }, { concurrency: 5 })
   }
   await until(() => due(stage)! > Date.now() && ran.length > 0)
-  const marker = job({ priority: 1 })
+  const marker = makeJob({ priority: 1 })
   await one.unschedule!('report')
   await one.enqueue([marker])
   await until(() => ran.some(({ id }) => id === marker.id))
   t.equal(ran.length, 2)
   const [{ id, task, attempt, data: { payload, version } }] = ran as [ActiveJob]
   t.match({ id, task, attempt, payload, version }, {
-    id: /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/,
+    id: /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
     task: 'renamed',
     attempt: 1,
     payload: { of: 'the hour' },
@@ -106,7 +107,7 @@ await t.test('without croner', async t => {
   t.teardown(() => consumer.close())
   pump.add(consumer)
   t.match(await stage.line(/there are schedules, and this worker cannot keep them/), { level: 50, err: { message: 'croner is not installed' } })
-  for (const each of [job(), job()]) {
+  for (const each of [makeJob(), makeJob()]) {
     await producer.enqueue([each])
     await until(() => ran.includes(each.id))
   }

@@ -3,7 +3,8 @@ import { Connection } from '../../lib/queue/sqlite/connection.ts'
 import { AWAKE, CLAIM, EXPIRE, HAS_PENDING, PEEK } from '../../lib/queue/sqlite/leases.ts'
 import { migrate } from '../../lib/queue/sqlite/schema.ts'
 import { DELETE } from '../../lib/queue/sqlite/sweeper.ts'
-import { job, Stage } from '../helpers/sqlite.ts'
+import { makeJob } from '../helpers/job.ts'
+import { Stage } from '../helpers/sqlite.ts'
 import { turns } from '../helpers/timers.ts'
 
 function connection (stage: Stage): Connection {
@@ -36,7 +37,7 @@ await t.test('processes that start at once', async t => {
   await turns(1)
   other.exec('commit')
   const adapters = await starting
-  for (const adapter of adapters) t.same(await adapter.enqueue([job({ id: 'one' })]), [{ id: 'one', ...(adapter !== adapters[0] && { deduplicated: true }) }])
+  for (const adapter of adapters) t.same(await adapter.enqueue([makeJob({ id: 'one' })]), [{ id: 'one', ...(adapter !== adapters[0] && { deduplicated: true }) }])
 })
 
 await t.test('a database that another process has brought to the latest version meanwhile', async t => {

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { ActiveJob, JobVerdict } from '../../types/index.ts'
 import { latch } from '../helpers/latch.ts'
-import { aborted, complete, completed, job, jobs, Stage, until, untilState } from '../helpers/sqlite.ts'
+import { completed, makeJob, makeJobs } from '../helpers/job.ts'
+import { aborted, complete, Stage, until, untilState } from '../helpers/sqlite.ts'
 import { turns } from '../helpers/timers.ts'
 
 const retrying: JobVerdict = { state: 'retrying', error: new Error('not yet'), delay: 0 }
@@ -31,8 +32,8 @@ await t.test('a worker that has lost a job is told, and cannot end it', async t 
   const adapter = await stage.start()
   const runs = new Runs()
   await adapter.work('mail', runs.run, { concurrency: 2 })
-  const { id } = job()
-  await adapter.enqueue([job({ id })])
+  const { id } = makeJob()
+  await adapter.enqueue([makeJob({ id })])
   const first = await runs.number(1)
   endLeases(stage)
   const second = await runs.number(2)
@@ -53,8 +54,8 @@ await t.test('a job that no worker survives ends as failed', async t => {
   const adapter = await stage.start({ maxStalled: 2 })
   const runs = new Runs()
   await adapter.work('mail', runs.run, { concurrency: 4 })
-  const { id } = job()
-  await adapter.enqueue([job({ id })])
+  const { id } = makeJob()
+  await adapter.enqueue([makeJob({ id })])
   await runs.number(1)
   endLeases(stage)
   const survived = await runs.number(2)
@@ -75,7 +76,7 @@ await t.test('cancelling a job that another process runs', async t => {
   const [worker, other] = [await stage.start(), await stage.start()]
   const runs = new Runs()
   await worker.work('mail', runs.run, { concurrency: 3 })
-  const [ends, retries, dies] = jobs(3)
+  const [ends, retries, dies] = makeJobs(3)
   await worker.enqueue([ends!, retries!, dies!])
   await runs.number(3)
   for (const { id } of [ends!, retries!, dies!]) t.equal(await other.cancel!(id), 'running')
@@ -89,7 +90,7 @@ await t.test('cancelling a job that another process runs', async t => {
   endLeases(stage)
   t.type((await untilState(worker, dies!.id, 'cancelled')).endedAt, 'number', 'nor when its worker dies')
   t.equal(runs.all.length, 3)
-  t.equal(await other.cancel!(job().id), 'not-found')
+  t.equal(await other.cancel!(makeJob().id), 'not-found')
 })
 
 await t.test('what cannot be written is written later', async t => {
@@ -97,7 +98,7 @@ await t.test('what cannot be written is written later', async t => {
   const adapter = await stage.start()
   const runs = new Runs()
   await adapter.work('mail', runs.run, { concurrency: 2 })
-  const [first, second] = jobs(2)
+  const [first, second] = makeJobs(2)
   await adapter.enqueue([first!])
   const run = await runs.number(1)
   const other = stage.connect()
@@ -116,7 +117,7 @@ await t.test('what cannot be written is written later', async t => {
     other.exec("create trigger broken before update on background_tasks_jobs begin select raise(abort, 'the disk is broken'); end")
     await adapter.enqueue([second!])
     t.match(await stage.line(/no job can be taken and no outcome recorded/), { level: 50, err: { message: 'the disk is broken' } })
-    for (const another of jobs(5)) {
+    for (const another of makeJobs(5)) {
       await adapter.enqueue([another])
       await turns()
     }
@@ -134,7 +135,7 @@ await t.test('close does not wait for ever to record an outcome', async t => {
   const adapter = await stage.start({ lease: 100 })
   const runs = new Runs()
   const consumer = await adapter.work('mail', runs.run, { concurrency: 1 })
-  await adapter.enqueue([job()])
+  await adapter.enqueue([makeJob()])
   const run = await runs.number(1)
   stage.connect().exec("create trigger broken before update on background_tasks_jobs begin select raise(abort, 'the disk is broken'); end")
   run.end(completed)
@@ -148,7 +149,7 @@ await t.test('what has not ended within the grace', async t => {
     const adapter = await stage.start()
     const runs = new Runs()
     const consumer = await adapter.work('mail', runs.run, { concurrency: 2 })
-    const [ended, left] = jobs(2)
+    const [ended, left] = makeJobs(2)
     await adapter.enqueue([ended!, left!])
     await runs.number(2)
     const other = stage.connect()
@@ -169,7 +170,7 @@ await t.test('what has not ended within the grace', async t => {
     const adapter = await stage.start({ busyTimeout: 0 })
     const runs = new Runs()
     const consumer = await adapter.work('mail', runs.run, { concurrency: 1 })
-    await adapter.enqueue([job()])
+    await adapter.enqueue([makeJob()])
     await runs.number(1)
     stage.connect().exec('begin immediate')
     await consumer.close({ grace: 0 })
@@ -182,8 +183,8 @@ await t.test('progress', async t => {
   const adapter = await stage.start()
   const runs = new Runs()
   await adapter.work('mail', runs.run, { concurrency: 1 })
-  const { id } = job()
-  await adapter.enqueue([job({ id })])
+  const { id } = makeJob()
+  await adapter.enqueue([makeJob({ id })])
   const { job: active, end } = await runs.number(1)
   await active.progress({ sent: 3 })
   t.match(await adapter.status!(id), { state: 'running', progress: { sent: 3 } })
@@ -200,8 +201,8 @@ await t.test('jobs that ended long ago are deleted', async t => {
   const stage = new Stage(t)
   const adapter = await stage.start({ retention: { completed: 0 } })
   const other = stage.connect()
-  await adapter.enqueue(jobs(250))
-  const [failed] = jobs(1)
+  await adapter.enqueue(makeJobs(250))
+  const [failed] = makeJobs(1)
   await adapter.enqueue([failed!])
   await adapter.work('mail', ({ id }) => Promise.resolve(id === failed!.id ? { state: 'failed', error: new Error('for good') } : completed), { concurrency: 100 })
   await until(() => (other.prepare('select count(*) as left from background_tasks_jobs').all() as { left: number }[])[0]!.left === 1)
@@ -216,7 +217,7 @@ await t.test('deleting that takes long goes on with fewer at once', async t => {
   other.exec(`create trigger slow before delete on background_tasks_jobs begin
       select count(*) from (with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000) select i from n);
     end`)
-  await adapter.enqueue(jobs(120))
+  await adapter.enqueue(makeJobs(120))
   await adapter.work('mail', complete, { concurrency: 200 })
   const left = (): number => (other.prepare('select count(*) as left from background_tasks_jobs').all() as { left: number }[])[0]!.left
   const seen = new Set<number>()
@@ -228,7 +229,7 @@ await t.test('deleting that fails is logged', async t => {
   const stage = new Stage(t)
   const adapter = await stage.start({ retention: { completed: 0 } })
   stage.connect().exec("create trigger broken before delete on background_tasks_jobs begin select raise(abort, 'the disk is broken'); end")
-  await adapter.enqueue([job()])
+  await adapter.enqueue([makeJob()])
   await adapter.work('mail', complete, { concurrency: 1 })
   t.match(await stage.line(/jobs that ended long ago could not be deleted/), { level: 40, err: { message: /the disk is broken/ } })
 })

@@ -3,7 +3,8 @@ import t from 'tap'
 import { sqlite, type SqliteOptions } from '../../lib/queue/sqlite.ts'
 import { isAmbiguous, isBusy, openFile } from '../../lib/queue/sqlite/driver.ts'
 import { latch } from '../helpers/latch.ts'
-import { complete, job, jobs, Stage, untilState } from '../helpers/sqlite.ts'
+import { makeJob, makeJobs } from '../helpers/job.ts'
+import { complete, Stage, untilState } from '../helpers/sqlite.ts'
 import { turns } from '../helpers/timers.ts'
 
 await t.test('options', t => {
@@ -60,7 +61,7 @@ await t.test('before start and after close', async t => {
   const stage = new Stage(t)
   const adapter = stage.create()
   t.equal(adapter.native, undefined)
-  await t.rejects(adapter.enqueue([job()]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, message: /it was not started/ })
+  await t.rejects(adapter.enqueue([makeJob()]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, message: /it was not started/ })
   t.match(await adapter.health(), { ok: false, error: /it was not started/ })
   await adapter.start(stage.startOptions)
   t.type(adapter.native?.exec, 'function')
@@ -70,7 +71,7 @@ await t.test('before start and after close', async t => {
   await closing
   await adapter.close()
   await consumer.close()
-  await t.rejects(adapter.status!(job().id), { message: /it is closed/ })
+  await t.rejects(adapter.status!(makeJob().id), { message: /it is closed/ })
   t.same(stage.lines, [])
 })
 
@@ -94,7 +95,7 @@ await t.test('durability', async t => {
     database.exec(`create trigger look after insert on background_tasks_jobs begin
       insert into seen select synchronous, timeout from pragma_synchronous, pragma_busy_timeout;
     end`)
-    await adapter.enqueue([job()])
+    await adapter.enqueue([makeJob()])
     t.same(database.prepare('select * from seen').all(), [{ synchronous: 2, timeout: 0 }])
     t.same(database.prepare('pragma busy_timeout').all(), [{ timeout: 4000 }])
     t.same(database.prepare('pragma synchronous').all(), [{ synchronous: 1 }])
@@ -109,7 +110,7 @@ await t.test('durability', async t => {
     t.equal(adapter.capabilities.durable, false)
     t.equal(stage.create({ database: stage.connect(':memory:') }).capabilities.durable, false)
     t.match(await adapter.health(), { ok: true, warnings: [/in memory.*use a file/] })
-    await adapter.enqueue([job({ id: 'one' })])
+    await adapter.enqueue([makeJob({ id: 'one' })])
     t.equal((await adapter.status!('one'))?.state, 'pending')
   })
 
@@ -128,7 +129,7 @@ await t.test('another process that writes holds up neither the event loop nor, o
     const other = stage.connect()
     other.exec('begin immediate')
     let stored = false
-    const enqueued = adapter.enqueue([job()]).then(receipts => {
+    const enqueued = adapter.enqueue([makeJob()]).then(receipts => {
       stored = true
       return receipts
     })
@@ -146,16 +147,16 @@ await t.test('a lock that stays', async t => {
   const unavailable = { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', statusCode: 503, ambiguous: false, message: /database is locked/ }
   const other = stage.connect()
   other.exec('begin immediate')
-  await t.rejects(adapter.enqueue([job()]), unavailable, 'busyTimeout ends it')
+  await t.rejects(adapter.enqueue([makeJob()]), unavailable, 'busyTimeout ends it')
   t.match(await adapter.health(), { ok: false, error: /database is locked/ })
   const patient = await stage.start({ busyTimeout: 60_000 }).catch((error: unknown) => error)
   t.match(patient, { name: 'sqlite' }, 'a start that has nothing to write needs no lock')
   const controller = new AbortController()
-  const waiting = (patient as typeof adapter).enqueue([job()], { signal: controller.signal })
+  const waiting = (patient as typeof adapter).enqueue([makeJob()], { signal: controller.signal })
   await turns(1)
   controller.abort()
   await t.rejects(waiting, unavailable, 'the signal ends it')
-  await t.rejects((patient as typeof adapter).enqueue([job()], { signal: AbortSignal.abort() }), unavailable, 'one that has aborted before waits for nothing')
+  await t.rejects((patient as typeof adapter).enqueue([makeJob()], { signal: AbortSignal.abort() }), unavailable, 'one that has aborted before waits for nothing')
 })
 
 await t.test('a batch is stored in transactions that stay small', async t => {
@@ -165,13 +166,13 @@ await t.test('a batch is stored in transactions that stay small', async t => {
   other.exec(`create table sizes (jobs integer);
     create trigger refuse before insert on background_tasks_jobs when new.task = 'refused' begin select raise(abort, 'refused'); end`)
   const large = { payload: 'x'.repeat(400_000), version: 1, enqueuedAt: 0 }
-  const batch = jobs(5, { data: large })
+  const batch = makeJobs(5, { data: large })
   t.same(await adapter.enqueue(batch), batch.map(({ id }) => ({ id })))
-  const [kept, refused] = [jobs(2, { data: large }), job({ task: 'refused', data: large })]
+  const [kept, refused] = [makeJobs(2, { data: large }), makeJob({ task: 'refused', data: large })]
   await t.rejects(adapter.enqueue([...kept, refused]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: true }, 'what came before is stored')
   t.equal((await adapter.status!(kept[0]!.id))?.state, 'pending')
-  const small = jobs(501)
-  await t.rejects(adapter.enqueue([...jobs(3), job({ task: 'refused' })]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
+  const small = makeJobs(501)
+  await t.rejects(adapter.enqueue([...makeJobs(3), makeJob({ task: 'refused' })]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
   t.equal((await adapter.enqueue(small)).length, 501)
   t.same(await adapter.enqueue([]), [])
 })
@@ -180,15 +181,15 @@ await t.test('an error for which SQLite itself rolls back', async t => {
   const stage = new Stage(t)
   const adapter = await stage.start()
   stage.connect().exec("create trigger refuse before insert on background_tasks_jobs when new.task = 'refused' begin select raise(rollback, 'refused'); end")
-  const [first, second] = jobs(2)
-  await t.rejects(adapter.enqueue([first!, job({ task: 'refused' })]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, message: /refused/ })
+  const [first, second] = makeJobs(2)
+  await t.rejects(adapter.enqueue([first!, makeJob({ task: 'refused' })]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, message: /refused/ })
   t.same(await adapter.enqueue([second!]), [{ id: second!.id }])
   t.equal(await adapter.status!(first!.id), null)
 })
 
 await t.test('a delay that has passed while nobody works', async t => {
   const adapter = await new Stage(t).start()
-  const [soon, later] = [job({ delay: 50 }), job({ delay: 600_000 })]
+  const [soon, later] = [makeJob({ delay: 50 }), makeJob({ delay: 600_000 })]
   await adapter.enqueue([soon, later])
   await untilState(adapter, soon.id, 'pending')
   t.equal((await adapter.status!(later.id))?.state, 'scheduled')
@@ -196,7 +197,7 @@ await t.test('a delay that has passed while nobody works', async t => {
 
 await t.test('an id is stored once, in one batch too', async t => {
   const adapter = await new Stage(t).start()
-  const [first, second] = jobs(2)
+  const [first, second] = makeJobs(2)
   t.same(await adapter.enqueue([first!, second!, first!]), [{ id: first!.id }, { id: second!.id }, { id: first!.id, deduplicated: true }])
 })
 
@@ -208,6 +209,6 @@ await t.test('jobs do not run in the async context of the request that enqueued'
     seen.open(storage.getStore())
     return complete()
   }, { concurrency: 1 })
-  await storage.run('of the request', () => adapter.enqueue([job()]))
+  await storage.run('of the request', () => adapter.enqueue([makeJob()]))
   t.equal(await seen.opened, undefined)
 })

@@ -1,6 +1,6 @@
 import type { Queue, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, Schedule, StartOptions, WorkOptions } from '../../../types/index.ts'
+import type { Cancellation, Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, Schedule, StartOptions, WorkOptions } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_CAPABILITY } from '../../errors.ts'
 import { importPeer } from '../peer.ts'
 import { BullConsumer } from './consumer.ts'
@@ -109,7 +109,7 @@ export class BullmqAdapter implements QueueAdapter<BullmqNative> {
     }
   }
 
-  async cancel (id: string): Promise<'cancelled' | 'running' | 'finished' | 'not-found'> {
+  async cancel (id: string): Promise<Cancellation> {
     const { cancel } = this.#open
     try {
       const info = await this.status(id)

@@ -1,9 +1,9 @@
 import { Type } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { QueueOptions, WorkerOptions } from 'bullmq'
 import type { RedisOptions } from 'ioredis'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { check, MAX_TIMER } from '../../options.ts'
+import { check, type Checker, MAX_TIMER } from '../../options.ts'
 import { retentionDefaults, retentionSchema, type RetentionOptions } from '../retention.ts'
 
 export interface BullmqOptions {
@@ -30,7 +30,7 @@ export type ResolvedBullmqOptions = Required<Omit<BullmqOptions, 'retention'>> &
 
 const atLeast = (minimum: number): ReturnType<typeof Type.Optional> => Type.Optional(Type.Number({ minimum, maximum: MAX_TIMER }))
 
-const checker: TypeCheck<ReturnType<typeof Type.Object>> = TypeCompiler.Compile(Type.Object({
+const checker: Checker = TypeCompiler.Compile(Type.Object({
   connection: Type.Union([Type.String({ minLength: 1 }), Type.Object({})], { expected: 'Expected a URL, or options of ioredis' }),
   prefix: Type.Optional(Type.String({ minLength: 1 })),
   lease: atLeast(100),

@@ -1,5 +1,6 @@
 import type { IRedisClient } from 'bullmq'
 import type { Redis } from 'ioredis'
+import type { Cancellation } from '../../../types/index.ts'
 
 /**
  * KEYS: job, delayed, prioritized, wait, paused, completed, events, lock. ARGV: id, now, result, channel, news.
@@ -34,11 +35,10 @@ if redis.call('EXISTS', KEYS[2]) == 1 then return { 'running', fields } end
 return { redis.call('ZSCORE', KEYS[3], ARGV[1]) and 'delayed' or 'waiting', fields }
 `
 
-export type Cancelled = 'cancelled' | 'running' | 'finished' | 'not-found' | 'child'
 export type Inspected = ['completed' | 'failed' | 'running' | 'delayed' | 'waiting', string[]]
 
 export interface Scripts {
-  bgtCancel (...args: (string | number)[]): Promise<Cancelled>
+  bgtCancel (...args: (string | number)[]): Promise<Cancellation | 'child'>
   bgtInspect (...args: string[]): Promise<Inspected>
 }
 

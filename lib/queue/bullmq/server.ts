@@ -1,12 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
+import type { Cancellation } from '../../../types/index.ts'
 import { Connection, openWorkerConnection, type RedisClass } from './connection.ts'
 import type { ResolvedBullmqOptions } from './options.ts'
 import { type Bullmq, Queues } from './queues.ts'
 import { Reporter } from './reporter.ts'
 import { defineScripts, type Inspected, type Scripts } from './scripts.ts'
-
-type Cancelled = 'cancelled' | 'running' | 'finished' | 'not-found'
 
 /** Redis, as this process is connected to it. */
 export class Server {
@@ -58,7 +57,7 @@ export class Server {
   }
 
   /** @throws where Redis does not answer. */
-  readonly cancel = async (queue: string, id: string, result: string): Promise<Cancelled> => {
+  readonly cancel = async (queue: string, id: string, result: string): Promise<Cancellation> => {
     const key = this.#keys(queue)
     const keys = [id, 'delayed', 'prioritized', 'wait', 'paused', 'completed', 'events', `${id}:lock`].map(key)
     const news = `${queue}:${id}`

@@ -19,7 +19,3 @@ export class StoredJob {
     this.info = { id, task, queue, state: 'pending', attempts: 0, enqueuedAt: Date.now() }
   }
 }
-
-export function copy (value: unknown): unknown {
-  return value === undefined ? undefined : JSON.parse(JSON.stringify(value))
-}

@@ -1,8 +1,9 @@
-import type { Job, JobVerdict, Receipt } from '../../../types/index.ts'
+import type { Cancellation, Job, JobVerdict, Receipt } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_OVERFLOW } from '../../errors.ts'
 import { MAX_TIMER } from '../../options.ts'
 import { describeFailure } from '../failure.ts'
-import { copy, StoredJob } from './job.ts'
+import { jsonCopy } from '../json.ts'
+import { StoredJob } from './job.ts'
 
 const HIGHEST = 100
 
@@ -76,13 +77,13 @@ export class MemoryStore {
         job.info.attempts--
         return this.#wait(job, 'scheduled', verdict.delay)
       case 'completed':
-        job.info.result = copy(verdict.result)
+        job.info.result = jsonCopy(verdict.result, Infinity)
     }
     this.#end(job, verdict.state)
   }
 
   progress (job: StoredJob, run: AbortController, value: unknown): void {
-    if (job.run === run) job.info.progress = copy(value)
+    if (job.run === run) job.info.progress = jsonCopy(value, Infinity)
   }
 
   /** Takes a job from a worker that has closed, and gives it to the next. */
@@ -93,7 +94,7 @@ export class MemoryStore {
     this.#line(job)
   }
 
-  cancel (id: string): 'cancelled' | 'running' | 'finished' | 'not-found' {
+  cancel (id: string): Cancellation {
     const job = this.find(id)
     if (job === undefined) return 'not-found'
     if (job.info.endedAt !== undefined) return 'finished'

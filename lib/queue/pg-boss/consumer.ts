@@ -1,6 +1,7 @@
 import type { Job } from 'pg-boss'
 import type { CloseOptions, Consumer, JobVerdict, RunJob, WorkOptions } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
+import { MAX_TIMER } from '../../options.ts'
 import { within } from '../../within.ts'
 import { Alarm } from './alarm.ts'
 import { Delivery } from './delivery.ts'
@@ -10,8 +11,6 @@ import { inOrder } from './statements.ts'
 import { unavailable } from './unavailable.ts'
 import { type Recorded, Verdicts } from './verdicts.ts'
 
-/** The longest delay that Node's timers keep; above it they fire at once. */
-const MAX_TIMER = 2 ** 31 - 1
 /** ms to give jobs back when the time to close is over. */
 const GIVE_BACK = 1_000
 

@@ -1,18 +1,16 @@
 import type { JobWithMetadata } from 'pg-boss'
-import type { JobInfo, QueueAdapter } from '../../../types/index.ts'
+import type { Cancellation, JobInfo } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
 import { isUuid } from '../../uuid.ts'
 import type { Engine } from './engine.ts'
 import { failureOutput, toInfo } from './job-row.ts'
-
-type Cancelled = Awaited<ReturnType<NonNullable<QueueAdapter['cancel']>>>
 
 export async function statusOf (engine: Engine, id: string): Promise<JobInfo | null> {
   const row = await find(engine, id)
   return row === undefined ? null : toInfo(row, engine.settings.maxStalled)
 }
 
-export async function cancel (engine: Engine, id: string): Promise<Cancelled> {
+export async function cancel (engine: Engine, id: string): Promise<Cancellation> {
   const row = await find(engine, id)
   if (row === undefined) return 'not-found'
   const { database, cancelChannel } = engine

@@ -54,15 +54,7 @@ export class Connection {
   transaction<T>(work: () => T): T {
     const restore = this.#options.owned ? undefined : this.#borrow()
     try {
-      this.run('begin immediate')
-      try {
-        const result = work()
-        this.run('commit')
-        return result
-      } catch (error) {
-        this.#undo('rollback')
-        throw error
-      }
+      return this.#bracket('begin immediate', work, 'commit', 'rollback')
     } finally {
       if (restore !== undefined) this.database.exec(restore)
     }
@@ -70,15 +62,7 @@ export class Connection {
 
   /** Within a transaction that the application has begun, and commits: undone if `work` throws, and nothing else with it. */
   nested<T>(work: () => T): T {
-    this.run('savepoint background_tasks')
-    try {
-      const result = work()
-      this.run('release background_tasks')
-      return result
-    } catch (error) {
-      this.#undo('rollback to background_tasks', 'release background_tasks')
-      throw error
-    }
+    return this.#bracket('savepoint background_tasks', work, 'release background_tasks', 'rollback to background_tasks', 'release background_tasks')
   }
 
   /** A transaction, as soon as nobody else writes. */
@@ -136,7 +120,19 @@ export class Connection {
     return `pragma busy_timeout = ${timeout}; pragma synchronous = ${synchronous}`
   }
 
-  #undo (...statements: string[]): void {
+  #bracket<T>(begin: string, work: () => T, end: string, ...undo: string[]): T {
+    this.run(begin)
+    try {
+      const result = work()
+      this.run(end)
+      return result
+    } catch (error) {
+      this.#undo(undo)
+      throw error
+    }
+  }
+
+  #undo (statements: string[]): void {
     try {
       for (const statement of statements) this.run(statement)
     } catch {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { Cron } from 'croner'
 import type { Schedule } from '../../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
+import { keyedId } from '../job.ts'
 import { importPeer } from '../peer.ts'
 import type { Connection } from './connection.ts'
 import { insert } from './store.ts'
@@ -72,7 +72,8 @@ export class Schedules {
    */
   fire (now: number): void {
     for (const { name, cron, timezone, queue, task, data, priority, due } of this.#connection.all<DueSchedule>(DUE, now)) {
-      const id = idOf(name, Number(due))
+      // The same in all processes.
+      const id = keyedId(`${name}\n${due}`)
       insert(this.#connection, { id, queue, task, priority: Number(priority), delay: 0 }, JSON.stringify({ ...JSON.parse(data), enqueuedAt: now }))
       this.#connection.run('update background_tasks_schedules set due = ? where name = ?', this.#next(cron, timezone, now), name)
     }
@@ -93,10 +94,4 @@ export class Schedules {
     const next = new this.#Cron!(cron, { timezone, mode: '5-or-6-parts' }).nextRun(new Date(now))
     return next === null ? null : next.getTime()
   }
-}
-
-/** The same in all processes: a UUID of version 8, made of the schedule's name and time. */
-function idOf (name: string, due: number): string {
-  const hex = createHash('sha256').update(`${name}\n${due}`).digest('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }

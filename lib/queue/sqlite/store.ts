@@ -1,4 +1,4 @@
-import type { Job, JobInfo, JobState, Receipt } from '../../../types/index.ts'
+import type { Cancellation, Job, JobInfo, JobState, Receipt } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
 import { describeFailure, type Failure } from '../failure.ts'
 import type { Connection } from './connection.ts'
@@ -62,7 +62,7 @@ export function find (connection: Connection, id: string): JobInfo | null {
 }
 
 /** To be called in a transaction. */
-export function cancel (connection: Connection, id: string): 'cancelled' | 'running' | 'finished' | 'not-found' {
+export function cancel (connection: Connection, id: string): Cancellation {
   const job = find(connection, id)
   if (job === null) return 'not-found'
   const error = JSON.stringify(describeFailure(new FST_ERR_BGT_CANCELLED(job.task)))
