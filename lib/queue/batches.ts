@@ -20,7 +20,10 @@ export async function store (shipments: readonly Shipment[], call: Store): Promi
   const before = shipments.map(({ ambiguous }) => ambiguous)
   for (const shipment of shipments) shipment.ambiguous = true
   try {
-    return await call(shipments.map(({ job }) => job))
+    const receipts = await call(shipments.map(({ job }) => job))
+    // What an earlier call may have stored, a refusal now does not undo.
+    for (const [index, { error }] of receipts.entries()) if (error !== undefined) shipments[index]!.ambiguous = before[index]!
+    return receipts
   } catch (error) {
     const isAmbiguous = (error as { ambiguous?: unknown } | undefined)?.ambiguous !== false
     for (const [index, shipment] of shipments.entries()) shipment.ambiguous = isAmbiguous || before[index]!

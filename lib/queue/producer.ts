@@ -110,6 +110,5 @@ export class Producer {
 function throwRefusal (shipment: Shipment, { error }: Receipt): void {
   if (error === undefined) return
   shipment.refused = true
-  shipment.ambiguous = false
   throw error
 }

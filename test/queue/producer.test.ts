@@ -226,6 +226,16 @@ await t.test('what a failed batch leaves open stays open when the single job is 
   t.match(results.slice(1), [{ reason: { ambiguous: true } }, { reason: { ambiguous: true } }])
 })
 
+await t.test('nor does a refusal of the single job settle what the batch before may have stored', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  const cause = new Error('full')
+  adapter.after = jobs => { if (jobs.length > 1) throw new Error('connection lost after storing') }
+  adapter.refuses = () => adapter.calls.length > 2 ? cause : undefined
+  const [, ...results] = await Promise.allSettled(['first', 'a', 'b'].map(to => app.backgroundTasks.enqueue(mail, { to })))
+  t.match(results, [{ reason: { ambiguous: true, cause } }, { reason: { ambiguous: true, cause } }])
+})
+
 await t.test('a job whose time ran out before it was sent never is, and its error says so', async t => {
   const timers = fakeTimers(t)
   const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
