@@ -111,7 +111,10 @@ export interface JobData {
 export interface EnqueueContext {
   /** The caller's transaction, of the kind the engine takes. */
   readonly tx?: unknown
-  /** Aborts when nobody waits for the receipts any more. */
+  /**
+   * Aborts when nobody waits for the receipts any more: a reason not to send again. Whoever waits has a
+   * time limit of their own, and the signal is made when it is first read, which costs more than the rest of a call.
+   */
   readonly signal?: AbortSignal
 }
 

@@ -17,23 +17,17 @@ export class Producer {
     this.#engine = engine
   }
 
-  async enqueue (jobs: readonly Job[], { tx, signal }: EnqueueContext): Promise<Receipt[]> {
+  async enqueue (jobs: readonly Job[], context: EnqueueContext): Promise<Receipt[]> {
     const { isReady, database } = this.#engine
-    if (signal?.aborted === true) throw unavailable('the caller had given up before', false, signal.reason)
     if (!isReady) throw unavailable('pg-boss has not started yet', false)
-    const db = tx === undefined ? database.soon : toDb(tx)
-    const storing = this.#storeAll(jobs, db)
-    return signal === undefined ? storing : Promise.race([storing, abortOf(signal, storing)])
-  }
-
-  async #storeAll (jobs: readonly Job[], db: Db): Promise<Receipt[]> {
+    const db = context.tx === undefined ? database.soon : toDb(context.tx)
     const unique = new Map<string, Job>()
     for (const job of jobs) if (!unique.has(job.id)) unique.set(job.id, job)
     const receipts = new Map<string, Receipt>()
     for (const queue of new Set(jobs.map(({ queue }) => queue))) {
       try {
         const ofQueue = [...unique.values()].filter(job => job.queue === queue)
-        for (const receipt of await this.#store(queue, ofQueue, db)) receipts.set(receipt.id, receipt)
+        for (const receipt of await this.#store(queue, ofQueue, db, context)) receipts.set(receipt.id, receipt)
       } catch (error) {
         throw Object.assign(error as Error, { ambiguous: receipts.size > 0 || (error as Partial<Unavailable>).ambiguous === true })
       }
@@ -45,9 +39,9 @@ export class Producer {
     })
   }
 
-  async #store (queue: string, jobs: Job[], db: Db): Promise<Receipt[]> {
+  async #store (queue: string, jobs: Job[], db: Db, context: EnqueueContext): Promise<Receipt[]> {
     const { settings } = this.#engine
-    const inserted = new Set(await this.#insert(queue, jobs.map((job, index) => toRow(job, index - jobs.length, settings)), db))
+    const inserted = new Set(await this.#insert(queue, jobs.map((job, index) => toRow(job, index - jobs.length, settings)), db, context))
     const known = inserted.size === jobs.length ? inserted : await this.#known(queue, jobs, db)
     return jobs.map(({ id }) => {
       if (inserted.has(id)) return { id }
@@ -56,15 +50,15 @@ export class Producer {
     })
   }
 
-  async #insert (queue: string, rows: JobInsert[], db: Db, tries = DEADLOCKS): Promise<string[] | null> {
+  async #insert (queue: string, rows: JobInsert[], db: Db, context: EnqueueContext, tries = DEADLOCKS): Promise<string[] | null> {
     const { boss, database } = this.#engine
     try {
       return await boss.insert(queue, rows, { returnId: true, db })
     } catch (error) {
       // Two batches with the same ids in another order wait for each other until PostgreSQL ends one of them.
       const isDeadlock = (error as { code?: unknown }).code === '40P01' && db === database.soon
-      if (!isDeadlock || tries === 0) throw error
-      return this.#insert(queue, rows.toSorted((a, b) => a.id!.localeCompare(b.id!)), db, tries - 1)
+      if (!isDeadlock || tries === 0 || context.signal?.aborted === true) throw error
+      return this.#insert(queue, rows.toSorted((a, b) => a.id!.localeCompare(b.id!)), db, context, tries - 1)
     }
   }
 
@@ -82,14 +76,4 @@ function toDb (tx: unknown): Db {
     throw Object.assign(new FST_ERR_BGT_INVALID_OPTIONS('tx', `expected a client of pg in a transaction, or an object with executeSql, got ${brief(tx)}`), { ambiguous: false })
   }
   return { executeSql: (text, values) => (tx as { query: (text: string, values?: unknown[]) => Promise<{ rows: unknown[] }> }).query(text, values) }
-}
-
-/** Never resolves. */
-function abortOf (signal: AbortSignal, storing: Promise<unknown>): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const abort = (): void => reject(unavailable('the caller has given up', true, signal.reason))
-    signal.addEventListener('abort', abort, { once: true })
-    const done = (): void => signal.removeEventListener('abort', abort)
-    storing.then(done, done)
-  })
 }
