@@ -12,8 +12,8 @@ import { latency, rate } from './queue/rate.js'
 const engines = { sqlite, 'pg-boss': pgBoss, bullmq }
 
 const ROUNDS = 9
-/** Operations of a round, and how many are under way at once. */
-const LOADS = [{ inFlight: 1, count: 300 }, { inFlight: 10, count: 1_500 }, { inFlight: 100, count: 6_000 }]
+/** How many operations are under way at once. */
+const LOADS = [1, 10, 100]
 
 const { positionals } = parseArgs({ allowPositionals: true })
 const names = positionals.length > 0 ? positionals : Object.keys(engines)
@@ -27,7 +27,9 @@ for (const name of names) {
   const engine = await engines[name].open()
   const result = { file: `queue-${name}`, title: name, columns: ['operation', 'at once', 'engine alone, 1/s', 'ours, 1/s', 'ours / engine (middle half)'], rows: [], targets: [], figures: [] }
   console.error(`${name} ...`)
-  for (const { inFlight, count } of LOADS) {
+  for (const inFlight of LOADS) {
+    // A round is what the engine alone does in about a second.
+    const count = Math.ceil(await rate(engine.raw, { inFlight, count: 200 + inFlight * 20 }))
     report(result, 'enqueue', inFlight, await compare(engine, () => rate(engine.raw, { inFlight, count }), () => rate(engine.ours, { inFlight, count })), engine.targets[inFlight])
   }
   if (engine.work !== undefined) {
@@ -46,11 +48,12 @@ for (const name of names) {
   save(result, `npm run bench:queue -- ${name}`)
 }
 
-/** Rounds of both in turn, so that what else the machine does falls on both alike. */
+/** Rounds of both in turn, each of them first in every other one, so that what else happens falls on both alike. */
 async function compare (engine, raw, ours) {
   const results = [[], []]
   for (let round = 0; round <= ROUNDS; round++) {
-    for (const [index, run] of [raw, ours].entries()) {
+    const turns = [...[raw, ours].entries()]
+    for (const [index, run] of round % 2 === 0 ? turns : turns.reverse()) {
       const figure = await run()
       await engine.clear()
       // The first round warms up.

@@ -7,7 +7,7 @@ import { Finish, makeTask, payload } from './task.js'
 
 const url = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 const CONCURRENCY = 50
-const JOBS = 5_000
+const JOBS = 20_000
 
 /** The engine alone is `queue.add` with the same data and options, and its `Worker` with a processor that does nothing. */
 export async function open () {

@@ -7,7 +7,7 @@ import { Finish, makeTask, payload } from './task.js'
 
 const connectionString = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/test'
 const CONCURRENCY = 50
-const JOBS = 2_000
+const JOBS = 4_000
 
 /** The engine alone is `boss.send` with the same data and options, and its `work` with a handler that does nothing. */
 export async function open () {
