@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus } from 'node:os'
+import { about as surroundings } from '../lib/report.js'
 
 const file = new URL('../results/overload.json', import.meta.url)
 
@@ -20,12 +20,9 @@ export function save (scenarios) {
 
 /** What the figures depend on. */
 export function about () {
-  return {
-    command: 'npm run bench:overload',
-    node: process.version,
-    machine: `${availableParallelism()} x ${cpus()[0].model.trim()}, ${process.platform} ${process.arch}`,
-    versions: Object.fromEntries(['fastify', 'p-limit', 'p-queue', 'fastq'].map(name => [name, versionOf(name)]))
-  }
+  const { node, machine, fastify } = surroundings()
+  const others = ['p-limit', 'p-queue', 'fastq'].map(name => [name, versionOf(name)])
+  return { command: 'npm run bench:overload', node, machine, versions: { fastify, ...Object.fromEntries(others) } }
 }
 
 function versionOf (name) {
