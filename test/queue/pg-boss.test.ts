@@ -155,6 +155,19 @@ void test('pgBoss', async t => {
     await commit()
   })
 
+  void t.test('leaves a job that it postpones to others', async t => {
+    const own = { connection, schema: schemaOf(t, connection) }
+    const [unable, able] = [(await started(t, own)).adapter, (await started(t, own)).adapter]
+    const refusals = new Runs(() => ({ state: 'postponed', error: new Error('not mine'), delay: 10 }))
+    await unable.work('mails', refusals.run, { concurrency: 2 })
+    await unable.enqueue([jobOf()])
+    await refusals.reach(1)
+    const runs = new Runs()
+    await able.work('mails', runs.run, { concurrency: 2 })
+    await runs.reach(1)
+    t.ok(refusals.jobs.length < 10, `postponed ${refusals.jobs.length} times`)
+  })
+
   void t.test('gives a job back that it gets after it was closed', async t => {
     const schema = schemaOf(t, connection)
     const { adapter } = await started(t, { connection, schema })

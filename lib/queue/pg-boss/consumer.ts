@@ -125,9 +125,9 @@ export class PgBossConsumer implements Consumer {
     delivery.end()
   }
 
-  /** The next poll would be late for a short delay. */
+  /** The next poll would be late for a short delay. But whoever cannot run a job must not be the first to take it again. */
   #wakeFor (verdict: JobVerdict): void {
-    if (this.#isClosed || !('delay' in verdict) || verdict.delay > 60_000) return
+    if (this.#isClosed || verdict.state !== 'retrying' || verdict.delay > 60_000) return
     setTimeout(() => this.#alarm.ring(), verdict.delay).unref()
   }
 
