@@ -1,4 +1,5 @@
 import t from 'tap'
+import { keyedId } from '../../lib/queue/job.ts'
 import { Connection } from '../../lib/queue/sqlite/connection.ts'
 import { SqliteConsumer } from '../../lib/queue/sqlite/consumer.ts'
 import { Leases } from '../../lib/queue/sqlite/leases.ts'
@@ -55,8 +56,9 @@ await t.test('times that were missed make one job', async t => {
   await until(() => ran.some(({ id }) => id === marker.id))
   t.equal(ran.length, 2)
   const [{ id, task, attempt, data: { payload, version } }] = ran as [ActiveJob]
+  t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   t.match({ id, task, attempt, payload, version }, {
-    id: /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    id: keyedId(`report\n${missed}`),
     task: 'renamed',
     attempt: 1,
     payload: { of: 'the hour' },
