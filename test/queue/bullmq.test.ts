@@ -3,9 +3,9 @@ import t from 'tap'
 import { bullmq } from '../../lib/queue/bullmq.ts'
 import type { Scripts } from '../../lib/queue/bullmq/scripts.ts'
 import type { ActiveJob, Job, JobVerdict, Schedule } from '../../types/index.ts'
-import { ended, Runs, startBullmq } from '../helpers/bullmq.ts'
+import { ended, Runs, startBullmq, type Started } from '../helpers/bullmq.ts'
 import { completed, makeJob, makeJobs } from '../helpers/job.ts'
-import { latch } from '../helpers/latch.ts'
+import { type Latch, latch } from '../helpers/latch.ts'
 import { RedisServer, removeKeys, sharedRedis, skipWithoutRedis, skipWithoutRedisServer } from '../helpers/redis.ts'
 
 const skip = skipWithoutRedis
@@ -25,6 +25,16 @@ const schedule: Schedule = {
   data: { payload: null, version: 1 },
   priority: 50,
   retry: makeJob().retry
+}
+
+/** Opens with the first job that begins. */
+async function work (adapter: Started['adapter']): Promise<Latch<ActiveJob>> {
+  const begun = latch<ActiveJob>()
+  await adapter.work('mail', job => {
+    begun.open(job)
+    return Promise.resolve(completed)
+  }, { concurrency: 1 })
+  return begun
 }
 
 void t.test('options are checked at once, with path, expectation and what came', { skip }, t => {
@@ -171,11 +181,7 @@ void t.test('a schedule may move to another queue', { skip }, async t => {
 
 void t.test('a scheduled job is enqueued at its time', { skip }, async t => {
   const { adapter } = await startBullmq(t, own())
-  const begun = latch<ActiveJob>()
-  await adapter.work('mail', job => {
-    begun.open(job)
-    return Promise.resolve(completed)
-  }, { concurrency: 1 })
+  const begun = await work(adapter)
   await adapter.schedule!({ ...schedule, cron: '* * * * * *' })
   const { data: { enqueuedAt }, attempt } = await begun.opened
   t.equal(attempt, 1)
@@ -185,11 +191,7 @@ void t.test('a scheduled job is enqueued at its time', { skip }, async t => {
 
 void t.test('a job that others have stored is enqueued when its delay is over', { skip }, async t => {
   const { adapter } = await startBullmq(t, own())
-  const begun = latch<ActiveJob>()
-  await adapter.work('mail', job => {
-    begun.open(job)
-    return Promise.resolve(completed)
-  }, { concurrency: 1 })
+  const begun = await work(adapter)
   const queue = await adapter.native.queue('mail')
   const { timestamp } = await queue.add('report', { payload: null, version: 1 }, { delay: 10 })
   t.match((await begun.opened).data, { payload: null, version: 1, enqueuedAt: timestamp + 10 })

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { defineTask, NonRetryableError } from '../../lib/index.ts'
 import type { BackgroundTasksOptions, EscalationCause, StandardSchema, Task, TaskContext, TaskHandle } from '../../types/index.ts'
 import { makeApp } from '../helpers/app.ts'
-import { latch } from '../helpers/latch.ts'
+import { type Latch, latch } from '../helpers/latch.ts'
 import { LogLines } from '../helpers/log-lines.ts'
 import { UnrulyAdapter } from '../helpers/unruly-adapter.ts'
 
@@ -23,6 +23,20 @@ async function makeReady (t: Test, adapter: UnrulyAdapter, task: Task, options: 
 /** The numbers that went to the queue. */
 function sent ({ calls }: UnrulyAdapter): number[] {
   return calls.flatMap(({ jobs }) => jobs.map(({ data }) => (data.payload as { n: number }).n))
+}
+
+/** A route whose handler adds two tasks, and then waits. */
+function addTwo (app: FastifyInstance, task: Task<{ n: number }>): { added: Latch<void>, answer: Latch<void> } {
+  const added = latch()
+  const answer = latch()
+  app.get('/', async request => {
+    request.backgroundTasks.add(task, { n: 0 })
+    request.backgroundTasks.add(task, { n: 1 })
+    added.open()
+    await answer.opened
+    return 'ok'
+  })
+  return { added, answer }
 }
 
 await t.test('after the last failure in this process the queue has it, under the same id', async t => {
@@ -52,15 +66,7 @@ await t.test('the end of a response lets go of no other request\'s surplus', asy
   const adapter = new UnrulyAdapter()
   const task = makeTask(['overflow'])
   const app = await makeReady(t, adapter, task, { maxPending: 1 })
-  const added = latch()
-  const answer = latch()
-  app.get('/', async request => {
-    request.backgroundTasks.add(task, { n: 0 })
-    request.backgroundTasks.add(task, { n: 1 })
-    added.open()
-    await answer.opened
-    return 'ok'
-  })
+  const { added, answer } = addTwo(app, task)
   app.get('/other', request => typeof request.backgroundTasks)
   const response = app.inject('/')
   await added.opened
@@ -332,15 +338,7 @@ await t.test('what the shutdown hands over for want of an answer does not go aga
   }
   const task = makeTask(['overflow', 'shutdown'])
   const app = await makeReady(t, adapter, task, { maxPending: 1, drainTimeout: 0 })
-  const added = latch()
-  const answer = latch()
-  app.get('/', async request => {
-    request.backgroundTasks.add(task, { n: 0 })
-    request.backgroundTasks.add(task, { n: 1 })
-    added.open()
-    await answer.opened
-    return 'ok'
-  })
+  const { added, answer } = addTwo(app, task)
   const response = app.inject('/')
   await added.opened
   const closed = app.close()
