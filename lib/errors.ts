@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+import { isNativeError } from 'node:util/types'
 import createError from '@fastify/error'
 
 type Coded<Arguments extends unknown[]> = createError.FastifyErrorConstructor<{ code: string }, [...Arguments, { cause: unknown }?]>
@@ -60,3 +62,19 @@ export const FST_ERR_BGT_TASK_NOT_FOUND: Coded<[]> =
   coded('TASK_NOT_FOUND', 'No task with this id is known here: check the id, and how long tasks are kept after their end', 404)
 export const FST_ERR_BGT_TASK_ENDED: Coded<[]> =
   coded('TASK_ENDED', 'The task has ended already, and cannot be cancelled any more', 409)
+
+/** One line about a value of any kind. */
+export function brief (value: unknown): string {
+  return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
+}
+
+/** Anything can be thrown; an outcome has an Error. */
+export function toError (name: string, thrown: unknown): Error {
+  try {
+    // instanceof alone does not know the errors of another realm (vm, Jest).
+    if (thrown instanceof Error || isNativeError(thrown)) return thrown
+    return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
+  } catch (cause) {
+    return new FST_ERR_BGT_NON_ERROR(name, 'a value that throws when it is read', { cause })
+  }
+}

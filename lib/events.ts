@@ -2,7 +2,7 @@ import type { Outcome, TaskEvent, TaskHooks } from '../types/index.ts'
 import type { Retry, Verdict } from './execute.ts'
 import type { Handle } from './handle.ts'
 import { isLogged, logBlocking, logHookError, logOutcome, logRetry, logStranded } from './log.ts'
-import { toError } from './outcome.ts'
+import { toError } from './errors.ts'
 import { isThenable } from './thenable.ts'
 import { publishOutcome } from './tracing.ts'
 

@@ -1,9 +1,8 @@
 import type { Outcome, RetryOptions } from '../types/index.ts'
 import { Context } from './context.ts'
-import { FST_ERR_BGT_TIMEOUT } from './errors.ts'
+import { FST_ERR_BGT_TIMEOUT, toError } from './errors.ts'
 import type { Handle } from './handle.ts'
 import { isRetryable } from './non-retryable.ts'
-import { toError } from './outcome.ts'
 import { isThenable } from './thenable.ts'
 import { callTraced } from './tracing.ts'
 

@@ -5,7 +5,7 @@ import type { Events } from './events.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Accounts } from './outcome.ts'
 import type { Queue } from './queue/queue.ts'
-import { within } from './within.ts'
+import { within } from './time.ts'
 
 /** ms that aborted tasks, and then asynchronous hooks, get to end. */
 const LAST_CALL = 1_000

@@ -1,20 +1,14 @@
-import { inspect } from 'node:util'
-import { type TLiteral, type TObject, type TSchema, type TUnion, Type } from '@sinclair/typebox'
-import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { type TLiteral, type TSchema, type TUnion, Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { BackgroundTasksOptions, RetryOptions, Task, TaskHooks, TaskOptions, When, WorkerOptions } from '../types/index.ts'
-import { FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
+import { check, type Checker, MAX_TIMER, ms, withDefaults } from './check.ts'
+import { FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
 
-/** The longest delay that Node's timers keep; above it they fire at once. */
-export const MAX_TIMER: number = 2 ** 31 - 1
 const DAY = 86_400_000
 const YEAR = 365 * DAY
 
 const strict = { additionalProperties: false }
 const hook = Type.Optional(Type.Function([], Type.Unknown()))
-
-export function ms (maximum: number, byDefault?: number): TSchema {
-  return Type.Optional(Type.Number({ minimum: 0, maximum, ...(byDefault !== undefined && { default: byDefault }) }))
-}
 
 function oneOf (values: string[], byDefault?: string): TUnion<TLiteral<string>[]> {
   return Type.Union(values.map(value => Type.Literal(value)), {
@@ -87,8 +81,6 @@ const pluginOptions = Type.Object({
   hooks: Type.Optional(Type.Object({ ...taskHooks, onStartup: hook, onShutdown: hook }, { ...strict, default: {} }))
 }, strict)
 
-export type Checker = TypeCheck<TObject>
-
 const unknownTasks = Type.Object({ delay: ms(DAY, 15_000), grace: ms(YEAR, 3_600_000) }, strict)
 
 const workerOptions = Type.Object({
@@ -130,23 +122,6 @@ const checkers: Record<Kind, Checker> = {
 /** @throws FST_ERR_BGT_INVALID_OPTIONS with the path, what was expected and what came. */
 export function checkOptions (kind: Kind, where: string, options: unknown): void {
   check(checkers[kind], where, options)
-}
-
-/** The same for options that are described elsewhere. */
-export function check (checker: Checker, where: string, options: unknown): void {
-  if (checker.Check(options)) return
-  const { path, schema, message, value } = checker.Errors(options).First()!
-  throw new FST_ERR_BGT_INVALID_OPTIONS(where + path, `${schema.expected ?? message}, got ${brief(value)}`)
-}
-
-function withDefaults<T extends object> ({ properties }: TObject, given: T): Required<T> {
-  const entries = Object.entries(properties).map(([key, schema]) => [key, given[key as keyof T] ?? (schema.default as unknown)])
-  return Object.fromEntries(entries) as Required<T>
-}
-
-/** One line about a value of any kind. */
-export function brief (value: unknown): string {
-  return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
 }
 
 /** What is settled about a task before it runs. */

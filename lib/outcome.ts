@@ -1,20 +1,6 @@
-import { isNativeError } from 'node:util/types'
 import type { LossReason, Outcome, Stats, TaskState } from '../types/index.ts'
-import { FST_ERR_BGT_NON_ERROR } from './errors.ts'
 import type { Events } from './events.ts'
 import type { Handle } from './handle.ts'
-import { brief } from './options.ts'
-
-/** Anything can be thrown; an outcome has an Error. */
-export function toError (name: string, thrown: unknown): Error {
-  try {
-    // instanceof alone does not know the errors of another realm (vm, Jest).
-    if (thrown instanceof Error || isNativeError(thrown)) return thrown
-    return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
-  } catch (cause) {
-    return new FST_ERR_BGT_NON_ERROR(name, 'a value that throws when it is read', { cause })
-  }
-}
 
 export function loss (reason: LossReason, attempts: number, error: Error): Extract<Outcome, { state: 'lost' }> {
   return { state: 'lost', attempts, reason, error }

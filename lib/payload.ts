@@ -1,8 +1,7 @@
 import { KindGuard, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { PayloadSchema, StandardIssue, StandardSchema } from '../types/index.ts'
-import { FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_INVALID_TASK } from './errors.ts'
-import { brief } from './options.ts'
+import { brief, FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_INVALID_TASK } from './errors.ts'
 import { isThenable } from './thenable.ts'
 
 type Parse = (payload: unknown) => unknown

@@ -6,7 +6,7 @@ import { Lane } from './lane.ts'
 import { checkOptions } from './options.ts'
 import type { Queue } from './queue/queue.ts'
 import type { StatusBook } from './status.ts'
-import { within } from './within.ts'
+import { within } from './time.ts'
 
 /** `app.backgroundTasks`. */
 export class Service implements BackgroundTasks {

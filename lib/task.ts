@@ -1,6 +1,6 @@
 import type { Capabilities, EscalationCause, PayloadInput, PayloadOutput, PayloadSchema, QueueAdapter, Task, TaskContext, TaskDefinition, TaskOptions } from '../types/index.ts'
-import { FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_TASK_NOT_REGISTERED } from './errors.ts'
-import { brief, checkOptions, resolveTaskOptions, type TaskSettings } from './options.ts'
+import { brief, FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_TASK_NOT_REGISTERED } from './errors.ts'
+import { checkOptions, resolveTaskOptions, type TaskSettings } from './options.ts'
 import { payloadParser } from './payload.ts'
 import { kTask } from './symbols.ts'
 

@@ -1,8 +1,7 @@
 import { pathToFileURL } from 'node:url'
 import Fastify, { type FastifyInstance, type FastifyPluginCallback, type FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { FST_ERR_BGT_INVALID_APP } from '../errors.ts'
-import { brief } from '../options.ts'
+import { brief, FST_ERR_BGT_INVALID_APP } from '../errors.ts'
 
 interface Module {
   readonly default?: unknown

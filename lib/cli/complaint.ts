@@ -1,4 +1,4 @@
-import { brief } from '../options.ts'
+import { brief } from '../errors.ts'
 
 /** What stderr is told of an error: where it comes from, unless it is one of ours, which says what to do. */
 export function complain (error: unknown): string {

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { MAX_TIMER } from '../options.ts'
+import { MAX_TIMER } from '../check.ts'
 import { complain } from './complaint.ts'
 import type { Host } from './host.ts'
 

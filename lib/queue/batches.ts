@@ -1,5 +1,5 @@
 import type { Job, QueueAdapter, Receipt } from '../../types/index.ts'
-import { noAnswer } from './deadline.ts'
+import { noAnswer } from '../time.ts'
 
 type Store = (jobs: readonly Job[]) => Promise<Receipt[]>
 

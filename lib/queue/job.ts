@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { EnqueueOptions, Job, JobData, RetryOptions, Task, TracePropagation } from '../../types/index.ts'
 import type { TaskSettings } from '../options.ts'
+import { keyedId } from '../uuid.ts'
 
 /** Where a job comes from: the request, if there is one. */
 export interface Origin {
@@ -18,14 +19,6 @@ export function injectHeaders ({ headers = {} }: Origin): Record<string, string>
 
 export function jobId (task: Task, key: string | undefined): string {
   return key === undefined ? randomUUID() : keyedId(`${task.name}\n${key}`)
-}
-
-/** A UUID of version 8, which is for those made in ways of one's own. */
-export function keyedId (key: string): string {
-  const bytes = createHash('sha256').update(key).digest().subarray(0, 16)
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
 export function makeData (task: Task, payload: unknown, origin: Origin, propagation: TracePropagation | undefined, delay = 0): JobData {

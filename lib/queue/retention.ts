@@ -1,5 +1,5 @@
 import { type TObject, Type } from '@sinclair/typebox'
-import { ms } from '../options.ts'
+import { ms } from '../check.ts'
 
 /** How long jobs that have ended are kept; and so, how long their ids deduplicate. */
 export interface RetentionOptions {

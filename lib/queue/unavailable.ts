@@ -1,5 +1,4 @@
-import { FST_ERR_BGT_QUEUE_UNAVAILABLE } from '../errors.ts'
-import { brief } from '../options.ts'
+import { brief, FST_ERR_BGT_QUEUE_UNAVAILABLE } from '../errors.ts'
 
 export type Unavailable = Error & { readonly ambiguous: boolean }
 

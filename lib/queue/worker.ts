@@ -4,7 +4,7 @@ import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { ResolvedOptions, ResolvedWorkerOptions } from '../options.ts'
 import type { Registered, Registry } from '../task.ts'
-import { within } from '../within.ts'
+import { within } from '../time.ts'
 import { JobRun } from './job-run.ts'
 
 /** ms that aborted jobs get to end, and then their verdicts to be recorded. */

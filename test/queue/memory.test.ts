@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { fastify } from 'fastify'
 import t, { type Test } from 'tap'
 import { memory, type MemoryOptions, type MemoryStore } from '../../lib/queue/memory.ts'
-import { MAX_TIMER } from '../../lib/options.ts'
+import { MAX_TIMER } from '../../lib/check.ts'
 import type { ActiveJob, Job, JobVerdict, QueueAdapter } from '../../types/index.ts'
 import { fakeTimers, turns } from '../helpers/timers.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { keyedId } from '../../lib/queue/job.ts'
+import { keyedId } from '../../lib/uuid.ts'
 import { Connection } from '../../lib/queue/sqlite/connection.ts'
 import { SqliteConsumer } from '../../lib/queue/sqlite/consumer.ts'
 import { Leases } from '../../lib/queue/sqlite/leases.ts'

@@ -1,5 +1,5 @@
 import type { Redis, RedisOptions } from 'ioredis'
-import { within } from '../../within.ts'
+import { within } from '../../time.ts'
 import type { Reporter } from './reporter.ts'
 import { unavailable } from './unavailable.ts'
 

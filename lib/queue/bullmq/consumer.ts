@@ -1,7 +1,7 @@
 import type { Job, Worker, WorkerOptions } from 'bullmq'
 import type { CloseOptions, Consumer, JobVerdict, RunJob } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
-import { within } from '../../within.ts'
+import { within } from '../../time.ts'
 import { BullActiveJob } from './active-job.ts'
 import { stalledReason, toBullError } from './failure.ts'
 import type { Bullmq } from './queues.ts'

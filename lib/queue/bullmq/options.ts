@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { QueueOptions, WorkerOptions } from 'bullmq'
 import type { RedisOptions } from 'ioredis'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { check, type Checker, MAX_TIMER } from '../../options.ts'
+import { check, type Checker, MAX_TIMER } from '../../check.ts'
 import { retentionDefaults, retentionSchema, type RetentionOptions } from '../retention.ts'
 
 export interface BullmqOptions {

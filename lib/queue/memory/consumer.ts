@@ -1,7 +1,7 @@
 // Taken here, so that a test's fake timers hold up delays but never the delivery of a job.
 import { setImmediate } from 'node:timers'
 import type { CloseOptions, Consumer, JobData, RunJob, WorkOptions } from '../../../types/index.ts'
-import { within } from '../../within.ts'
+import { within } from '../../time.ts'
 import type { StoredJob } from './job.ts'
 import type { MemoryStore, Waiter } from './store.ts'
 import { unavailable } from './unavailable.ts'

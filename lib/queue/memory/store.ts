@@ -1,6 +1,6 @@
 import type { Cancellation, Job, JobVerdict, Receipt } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_OVERFLOW } from '../../errors.ts'
-import { MAX_TIMER } from '../../options.ts'
+import { MAX_TIMER } from '../../check.ts'
 import { describeFailure } from '../failure.ts'
 import { jsonCopy } from '../json.ts'
 import { StoredJob } from './job.ts'

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg'
 import type { Db } from 'pg-boss'
-import { within } from '../../within.ts'
+import { within } from '../../time.ts'
 import { isRefusal, unavailable } from './unavailable.ts'
 
 export interface Rows<Row> { rows: Row[] }

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Pool, PoolConfig } from 'pg'
 import type { ConstructorOptions, FetchOptions, Queue } from 'pg-boss'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { check, type Checker } from '../../options.ts'
+import { check, type Checker } from '../../check.ts'
 import { retentionDefaults, retentionSchema, type RetentionOptions } from '../retention.ts'
 
 export interface PgBossOptions {

@@ -1,7 +1,6 @@
 import type { Db, JobInsert } from 'pg-boss'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
-import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { brief } from '../../options.ts'
+import { brief, FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import type { Engine } from './engine.ts'
 import { toRow } from './job-row.ts'
 import { unavailable, type Unavailable } from './unavailable.ts'

@@ -1,6 +1,6 @@
 import type { ActiveJob, CloseOptions, Consumer, JobVerdict, RunJob, WorkOptions } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
-import { within } from '../../within.ts'
+import { within } from '../../time.ts'
 import { type Claimed, type Entry, toEntry } from './leases.ts'
 import type { Pump } from './pump.ts'
 import { unavailable } from './unavailable.ts'

@@ -1,5 +1,4 @@
-import { FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER } from '../../errors.ts'
-import { brief } from '../../options.ts'
+import { brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER } from '../../errors.ts'
 
 export type SqliteValue = string | number | null
 

@@ -1,6 +1,5 @@
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
-import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { brief } from '../../options.ts'
+import { brief, FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import { Connection } from './connection.ts'
 import { isSqliteLike, isWithinTransaction, type SqliteLike } from './driver.ts'
 import { insert } from './store.ts'

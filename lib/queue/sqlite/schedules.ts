@@ -1,7 +1,7 @@
 import type { Cron } from 'croner'
 import type { Schedule } from '../../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { keyedId } from '../job.ts'
+import { keyedId } from '../../uuid.ts'
 import { importPeer } from '../peer.ts'
 import type { Connection } from './connection.ts'
 import { insert } from './store.ts'

@@ -1,6 +1,13 @@
-/**
- * Calls something with a signal that aborts `ms` later. Rejects then at the latest, whatever it does.
- */
+/** Whether a promise, which must not reject, resolves within `ms`. */
+export async function within (ms: number, promise: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>(resolve => { timer = setTimeout(resolve, ms, false) })
+  const inTime = await Promise.race([promise.then(() => true), late])
+  clearTimeout(timer)
+  return inTime
+}
+
+/** Settles as `call` does, or rejects `ms` later. The signal that `call` is given then aborts. */
 export async function withDeadline<T> (ms: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   let timer: NodeJS.Timeout | undefined

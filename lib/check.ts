@@ -1,0 +1,26 @@
+import { type TObject, type TSchema, Type } from '@sinclair/typebox'
+import type { TypeCheck } from '@sinclair/typebox/compiler'
+import { brief, FST_ERR_BGT_INVALID_OPTIONS } from './errors.ts'
+
+/** The longest delay, in ms, that Node's timers keep: they fire at once for a longer one. */
+export const MAX_TIMER: number = 2 ** 31 - 1
+
+export type Checker = TypeCheck<TObject>
+
+/** The schema of an optional duration in ms. */
+export function ms (maximum: number, byDefault?: number): TSchema {
+  return Type.Optional(Type.Number({ minimum: 0, maximum, ...(byDefault !== undefined && { default: byDefault }) }))
+}
+
+/** @throws FST_ERR_BGT_INVALID_OPTIONS with the path, what was expected and what came. */
+export function check (checker: Checker, where: string, options: unknown): void {
+  if (checker.Check(options)) return
+  const { path, schema, message, value } = checker.Errors(options).First()!
+  throw new FST_ERR_BGT_INVALID_OPTIONS(where + path, `${schema.expected ?? message}, got ${brief(value)}`)
+}
+
+/** What was given, and the schema's defaults for the rest. */
+export function withDefaults<T extends object> ({ properties }: TObject, given: T): Required<T> {
+  const entries = Object.entries(properties).map(([key, schema]) => [key, given[key as keyof T] ?? (schema.default as unknown)])
+  return Object.fromEntries(entries) as Required<T>
+}
