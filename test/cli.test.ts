@@ -9,7 +9,7 @@ import { becomes } from './helpers/jobs.ts'
 
 build()
 
-const CLI = 'dist/lib/cli.js'
+const CLI = 'dist/lib/cli/index.js'
 const APP = 'test/fixtures/worker-app.js'
 
 interface Producer {
@@ -50,7 +50,7 @@ await t.test('the command itself', async t => {
   const exited: unknown[] = []
   t.intercept(process, 'exit', { value: (code: number) => { exited.push(code) } })
   t.intercept(process, 'argv', { value: ['node', 'fastify-background-tasks', '--version'] })
-  await import('../lib/cli.ts')
+  await import('../lib/cli/index.ts')
   t.strictSame(exited, [0])
 
   const child = new Child(t, CLI, ['--help'])

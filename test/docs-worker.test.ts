@@ -41,7 +41,7 @@ await t.test('a server by fastify-cli, and a worker by the command', async t => 
   server.terminate()
   t.strictSame(await server.exit, CLEAN)
 
-  const worker = new Child(t, 'dist/lib/cli.js', ['worker', join(folder, 'app.js'), '--health-port', '0'])
+  const worker = new Child(t, 'dist/lib/cli/index.js', ['worker', join(folder, 'app.js'), '--health-port', '0'])
   await worker.line(/"reqId":"req-1".*welcome, ada@example.com/)
   const [, port] = await worker.line(/"port":(\d+).*answers \/live and \/ready/)
   await worker.line(/worker started/)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Fifo } from '../lib/fifo.ts'
+import { Fifo } from '../lib/in-process/fifo.ts'
 
 class Item {
   next: Item | undefined = undefined

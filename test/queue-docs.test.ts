@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { bullmq } from '../lib/queue/bullmq.ts'
-import { memory } from '../lib/queue/memory.ts'
-import { pgBoss } from '../lib/queue/pg-boss.ts'
-import { sqlite } from '../lib/queue/sqlite.ts'
+import { bullmq } from '../lib/adapters/bullmq/index.ts'
+import { memory } from '../lib/adapters/memory/index.ts'
+import { pgBoss } from '../lib/adapters/pg-boss/index.ts'
+import { sqlite } from '../lib/adapters/sqlite/index.ts'
 import { build } from './helpers/build.ts'
 import { Child, root } from './helpers/child.ts'
 import { query, sharedPostgres } from './helpers/postgres.ts'
@@ -113,7 +113,7 @@ await t.test('on SQLite', async t => {
 
   await t.test('the command', async t => {
     const [, file] = /npx fastify-background-tasks worker (\S+)\n/.exec(text)!
-    const worker = run(join(root, 'dist/lib/cli.js'), 'worker', file!)
+    const worker = run(join(root, 'dist/lib/cli/index.js'), 'worker', file!)
     const server = run('server.js')
     await post(`${await addressOf(server)}/users`, { email: 'grace@example.org' })
     t.equal(await mailOf(worker), 'grace@example.org')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Ring } from '../lib/ring.ts'
+import { Ring } from '../lib/in-process/ring.ts'
 
 class Item {
   before: Item | undefined = undefined

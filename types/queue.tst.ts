@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
 import { backgroundTasks, defineTask, type Enqueued, type Health, type QueueAdapter, type StandardSchema, startWorker, type TaskInfo, type Worker } from '../lib/index.ts'
-import { memory, type MemoryStore } from '../lib/queue/memory.ts'
+import { memory, type MemoryStore } from '../lib/adapters/memory/index.ts'
 
 const app = Fastify()
 await app.register(backgroundTasks)

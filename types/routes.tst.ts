@@ -2,7 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import Fastify, { type FastifyReply, type FastifyTypeProvider } from 'fastify'
 import { expect, test } from 'tstyche'
 import backgroundTasks, { defineTask } from '../lib/index.ts'
-import taskRoutes, { type Authorize, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus } from '../lib/routes.ts'
+import taskRoutes, { type Authorize, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus } from '../lib/routes/index.ts'
 
 const app = Fastify()
 const note = defineTask({ name: 'note', run () {} })

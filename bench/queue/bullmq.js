@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import { bullmq } from '../../dist/lib/queue/bullmq.js'
+import { bullmq } from '../../dist/lib/adapters/bullmq/index.js'
 import { makeApp } from './app.js'
 import { Finish, makeTask, payload } from './task.js'
 

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
-import { pgBoss } from '../../dist/lib/queue/pg-boss.js'
+import { pgBoss } from '../../dist/lib/adapters/pg-boss/index.js'
 import { makeApp } from './app.js'
 import { Finish, makeTask, payload } from './task.js'
 

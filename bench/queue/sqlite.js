@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'libsql'
-import { sqlite } from '../../dist/lib/queue/sqlite.js'
+import { sqlite } from '../../dist/lib/adapters/sqlite/index.js'
 import { makeApp } from './app.js'
 import { Finish, makeTask, payload } from './task.js'
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { FST_ERR_BGT_INVALID_APP } from '../errors.ts'
-import { startWorker } from '../queue/start-worker.ts'
+import { startWorker } from '../fastify/start-worker.ts'
 import { loadApplication } from './application.ts'
 import type { WorkCommand } from './command.ts'
 import { complain } from './complaint.ts'

@@ -1,12 +1,12 @@
 import type { Enqueued, EnqueueOptions, Job, QueueAdapter, Receipt, Task } from '../../types/index.ts'
 import { FST_ERR_BGT_INVALID_PAYLOAD } from '../errors.ts'
+import { checkJson } from '../json.ts'
 import { checkOptions, type ResolvedOptions } from '../options.ts'
-import { type Registered, type Registry, requireCapability, settingsOf } from '../task.ts'
-import { Batches, Shipment, store } from './batches.ts'
+import { type Registered, type Registry, requireCapability, settingsOf } from '../task/task.ts'
 import { withDeadline } from '../time.ts'
+import { asUnavailable } from '../unavailable.ts'
+import { Batches, Shipment, store } from './group-commit.ts'
 import { jobId, makeData, makeJob, type Origin } from './job.ts'
-import { checkJson } from './json.ts'
-import { asUnavailable } from './unavailable.ts'
 
 /** Jobs of a bulk that go in one call, where the engine has no limit of its own. */
 const CHUNK = 1_000

@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ActiveJob, Consumer, JobVerdict, QueueAdapter, Worker as WorkerHandle, WorkerStats } from '../../types/index.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
-import type { Events } from '../events.ts'
 import type { ResolvedOptions, ResolvedWorkerOptions } from '../options.ts'
-import type { Registered, Registry } from '../task.ts'
+import type { Events } from '../run/events.ts'
+import type { Registered, Registry } from '../task/task.ts'
 import { within } from '../time.ts'
 import { JobRun } from './job-run.ts'
 

@@ -83,7 +83,7 @@ await t.test('a worker runs until it is told to end', async t => {
   const folder = t.testdir({
     'app.mjs': `
       import backgroundTasks, { defineTask } from '${pathToFileURL(join(root, 'lib/index.ts')).href}'
-      import { memory } from '${pathToFileURL(join(root, 'lib/queue/memory.ts')).href}'
+      import { memory } from '${pathToFileURL(join(root, 'lib/adapters/memory/index.ts')).href}'
       export const options = { logger: false }
       export default async (app, options) => {
         await app.register(backgroundTasks, { adapter: memory(), tasks: [defineTask({ name: 'task', run () {} })] })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { sqlite } from '../../lib/queue/sqlite.ts'
+import { sqlite } from '../../lib/adapters/sqlite/index.ts'
 import type { Stats } from '../../types/index.ts'
 import { makeApp } from '../helpers/app.ts'
 import { build } from '../helpers/build.ts'

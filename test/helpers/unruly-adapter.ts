@@ -1,4 +1,4 @@
-import { memory } from '../../lib/queue/memory.ts'
+import { memory } from '../../lib/adapters/memory/index.ts'
 import type { Capabilities, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob, StartOptions, WorkOptions } from '../../types/index.ts'
 
 /** The memory adapter, which a test can make late, unwilling or silent. It notes each call of `enqueue`. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { FST_ERR_BGT_TIMEOUT } from '../../lib/errors.ts'
-import { describeFailure } from '../../lib/queue/failure.ts'
+import { describeFailure } from '../../lib/failure.ts'
 
 await t.test('name, message and code are kept, and nothing else', t => {
   t.strictSame(describeFailure(new RangeError('too far', { cause: 'secret' })), { name: 'RangeError', message: 'too far' })

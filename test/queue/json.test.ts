@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkJson } from '../../lib/queue/json.ts'
+import { checkJson } from '../../lib/json.ts'
 
 const LIMIT = 100
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { importPeer } from '../../lib/queue/peer.ts'
+import { importPeer } from '../../lib/adapters/kit/peer.ts'
 
 const engine = 'no-such-engine'
 

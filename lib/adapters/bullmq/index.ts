@@ -1,0 +1,17 @@
+import type { QueueAdapter } from '../../../types/index.ts'
+import { BullmqAdapter, type BullmqNative } from './adapter.ts'
+import { type BullmqOptions, resolveBullmqOptions } from './options.ts'
+
+export type { BullmqNative, BullmqOptions }
+
+/**
+ * Jobs in Redis 6.2 or later, by BullMQ 6 (from 6.7) and ioredis 5 or 6.
+ *
+ * Durable as far as Redis is: with `appendonly yes` and `maxmemory-policy noeviction`, which `health` looks
+ * at. It fails fast while Redis is away, and goes on by itself when it is back.
+ *
+ * @throws FST_ERR_BGT_INVALID_OPTIONS
+ */
+export function bullmq (options: BullmqOptions): QueueAdapter<BullmqNative> {
+  return new BullmqAdapter(resolveBullmqOptions(options))
+}

@@ -1,0 +1,22 @@
+import { describeFailure, type Failure } from '../../failure.ts'
+
+const key = 'fastify-background-tasks'
+
+/** Stands in a job's result for what BullMQ cannot tell: cancelled from completed, and null from nothing. */
+type Sign = { [key]: { readonly cancelled: Failure } | { readonly result: null } }
+
+export function toBullResult (result: unknown): unknown {
+  return result === null ? { [key]: { result } } satisfies Sign : result
+}
+
+export function toCancelledResult (error: Error): Sign {
+  return { [key]: { cancelled: describeFailure(error) } }
+}
+
+export type Ending = { readonly cancelled: Failure } | { readonly result?: unknown }
+
+export function readResult (json: string): Ending {
+  const result: unknown = JSON.parse(json)
+  if (result === null) return {}
+  return (result as Partial<Sign>)[key] ?? { result }
+}

@@ -1,0 +1,40 @@
+import { describe } from 'node:test'
+import { cancel } from './cancel.ts'
+import { close } from './close.ts'
+import { delivery } from './delivery.ts'
+import { enqueue } from './enqueue.ts'
+import { faults } from './faults.ts'
+import { lifecycle } from './lifecycle.ts'
+import type { ConformanceOptions } from './options.ts'
+import { schedules } from './schedules.ts'
+import { status } from './status.ts'
+import { transactions } from './transactions.ts'
+import { verdicts } from './verdicts.ts'
+
+export { holdJobs } from './faults.ts'
+export type { ConformanceOptions, CreateOptions, Faults, Transaction } from './options.ts'
+
+/**
+ * Registers tests, for node:test, that hold a queue adapter to what `QueueAdapter` says. What an adapter
+ * does not claim is tested for being refused or absent, or reported as skipped.
+ *
+ * Run the file that calls it with `node --test`, and release in an `after` hook what `create` uses.
+ */
+export function conformance (options: ConformanceOptions): void {
+  const { name, concurrency = 1 } = options
+
+  void describe(`${name} conforms`, { concurrency }, () => {
+    void describe('lifecycle', () => lifecycle(options))
+    void describe('enqueue', () => enqueue(options))
+    void describe('delivery', () => delivery(options))
+    void describe('verdicts', () => verdicts(options))
+    void describe('status', () => status(options))
+    void describe('cancel', () => cancel(options))
+    void describe('close', () => close(options))
+    void describe('transactions', () => transactions(options))
+    void describe('schedules', () => schedules(options))
+  })
+
+  // Alone: what stops the server stops all tests.
+  void describe(`${name} withstands faults`, { concurrency: 1 }, () => faults(options))
+}

@@ -1,0 +1,3 @@
+import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
+
+export const unavailable: MakeUnavailable = unavailableOf('sqlite')

@@ -1,5 +1,0 @@
-#!/usr/bin/env node
-import { run } from './cli/run.ts'
-
-// What the application may have left open must not keep a worker that has closed.
-process.exit(await run(process.argv.slice(2), process))

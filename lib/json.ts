@@ -1,0 +1,54 @@
+import { FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_PAYLOAD_TOO_LARGE } from './errors.ts'
+
+/** JSON.stringify, and the parsers of some engines, end not far above it. */
+const MAX_DEPTH = 500
+
+/**
+ * A payload has to arrive as it was sent, so what JSON would change or drop is refused. Properties that
+ * are `undefined` are dropped without complaint, as everywhere.
+ *
+ * @throws FST_ERR_BGT_INVALID_PAYLOAD with the path of what is not JSON, FST_ERR_BGT_PAYLOAD_TOO_LARGE.
+ */
+export function checkJson (name: string, payload: unknown, maxPayload: number): void {
+  if (payload === undefined) return
+  const problem = problemOf(payload, 'payload', new Set())
+  if (problem !== undefined) throw new FST_ERR_BGT_INVALID_PAYLOAD(name, `${problem}. A queue keeps JSON`)
+  const size = Buffer.byteLength(JSON.stringify(payload))
+  if (size > maxPayload) throw new FST_ERR_BGT_PAYLOAD_TOO_LARGE(name, size, maxPayload)
+}
+
+/**
+ * What JSON makes of something that a task gave, so that it may be kept.
+ *
+ * @throws where there is no JSON for it, or more than `max` bytes.
+ */
+export function jsonCopy (value: unknown, max: number): unknown {
+  const json = JSON.stringify(value) as string | undefined
+  if (json === undefined) return undefined
+  if (Buffer.byteLength(json) > max) throw new RangeError(`it has more than ${max} bytes (maxPayload)`)
+  return JSON.parse(json)
+}
+
+function problemOf (value: unknown, path: string, above: Set<object>): string | undefined {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${path} is ${value}`
+  if (typeof value !== 'object') return `${path} is ${typeof value === 'undefined' ? '' : 'a '}${typeof value}`
+  if (above.has(value)) return `${path} is part of itself`
+  if (above.size === MAX_DEPTH) return `payload is nested more than ${MAX_DEPTH} levels deep`
+  if (!isPlain(value)) return `${path} is ${value instanceof Date ? 'a Date: pass its toISOString()' : `an instance of ${(value.constructor as Function | undefined)?.name}`}`
+  above.add(value)
+  const parts = Array.isArray(value) ? value.entries() : Object.entries(value)
+  for (const [key, part] of parts as Iterable<[string | number, unknown]>) {
+    if (part === undefined && !Array.isArray(value)) continue
+    const problem = problemOf(part, `${path}/${key}`, above)
+    if (problem !== undefined) return problem
+  }
+  above.delete(value)
+}
+
+/** An array, or an object whose prototype is the root of its realm or nothing. */
+function isPlain (value: object): boolean {
+  if (Array.isArray(value)) return true
+  const prototype = Object.getPrototypeOf(value) as object | null
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
