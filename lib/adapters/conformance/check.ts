@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import type { QueueAdapter } from '../../../types/index.ts'
 import type { ConformanceOptions } from './options.ts'
-import { Stage } from './stage.ts'
+import { Stage } from './stage/stage.ts'
 
 export type Need = 'delay' | 'priority' | 'dedupe' | 'retry' | 'result' | 'cancelPending' | 'transactional' | 'status' | 'cancel' | 'schedule' | 'scheduleBySecond'
 

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { QueueAdapter } from '../../../../types/index.ts'
+import { checks } from '../check.ts'
+import type { ConformanceOptions } from '../options.ts'
+import { soon } from '../stage/event.ts'
+import { Notes } from '../stage/notes.ts'
+import { type Outage, outages, Producer } from '../stage/outage.ts'
+import { complete } from '../stage/verdict.ts'
+
+const CONCURRENCY = 5
+/** Lines of warnings and errors that one outage is worth. */
+const LINES = 50
+
+export function faults (options: ConformanceOptions): void {
+  const given = options.faults ?? {}
+  const { killWorker, recovery = 60_000 } = given
+  const kinds = outages(given)
+  if (kinds.length < 2) void test('a server that is down, or hangs', { skip: 'needs the faults stop and start, freeze and thaw' })
+  for (const outage of kinds) withstands(outage, options)
+
+  if (killWorker === undefined) {
+    void test('a worker that is killed', { skip: 'needs the fault killWorker' })
+    return
+  }
+  checks(options)('delivers the job of a worker that was killed again, once', [], async stage => {
+    const [job, behind] = [stage.job({ priority: 100 }), stage.job()]
+    await stage.enqueue([job, behind])
+    await killWorker(stage.queue)
+    const worker = await stage.work(stage.adapter, { decide: complete })
+    await stage.found(() => worker.ids.includes(job.id) && worker.ids.includes(behind.id), 'delivery of both jobs', recovery)
+    await stage.marker(worker)
+    assert.deepEqual(worker.ids.slice(0, -1).sort(), [job.id, behind.id].sort())
+    assert.deepEqual(worker.deliveries.find(delivery => delivery.job.id === job.id)!.job.data, job.data)
+    if (stage.adapter.status !== undefined) await stage.state(job.id, 'completed')
+  })
+}
+
+function withstands (outage: Outage, options: ConformanceOptions): void {
+  const { kind, deadline, recovery } = outage
+  const check: ReturnType<typeof checks> = (name, needs, body) => {
+    checks(options)(name, needs, async (stage, report) => {
+      try {
+        await body(stage, report)
+      } finally {
+        await outage.end()
+      }
+    })
+  }
+
+  check(`rejects soon while the server ${kind}, and works again by itself`, [], async stage => {
+    const { adapter } = stage
+    const producer = new Producer(stage, adapter, outage)
+    const worker = await stage.work(adapter, { decide: complete })
+    const first = stage.job()
+    await producer.send(first)
+    await worker.next()
+
+    await outage.begin()
+    const latest = []
+    for (const job of stage.jobs(5)) latest.push(await producer.send(job))
+    assert.ok(!latest.includes('acknowledged'), 'nothing is acknowledged')
+    if (kind === 'is down') assert.equal(latest.at(-1), 'refused', 'ambiguous: false once the connection is known to be lost')
+    const { ok, error } = await soon(adapter.health(), deadline, 'health')
+    assert.equal(ok, false)
+    assert.equal(typeof error, 'string', 'health: an error in words')
+
+    await outage.end()
+    const job = stage.job()
+    await stage.found(async () => await producer.send(job) === 'acknowledged', 'acknowledgement', recovery)
+    await producer.settle()
+    await assertBalanced()
+    await stage.found(async () => (await adapter.health()).ok, 'health that is ok', recovery)
+    const { warn = 0, error: errors = 0, fatal = 0 } = stage.notes.counts
+    assert.ok(warn + errors + fatal <= LINES, `${warn + errors + fatal} lines were logged`)
+
+    async function assertBalanced (): Promise<void> {
+      const { acknowledged, refused } = producer.answers
+      await stage.found(() => [...acknowledged.keys()].every(id => worker.ids.includes(id)), 'delivery of all that was acknowledged', recovery)
+      await stage.marker(worker)
+      for (const id of refused.keys()) assert.ok(!worker.ids.includes(id), 'a job rejected with ambiguous: false is not delivered')
+      // The first may have been under way when the outage began.
+      const others = worker.ids.filter(id => id !== first.id)
+      assert.equal(new Set(others).size, others.length, 'each is delivered once')
+    }
+  })
+
+  check(`starts while the server ${kind}, and works once it is back`, [], async stage => {
+    await outage.begin()
+    const adapter = await stage.create()
+    await soon(adapter.start(stage.startOptions), deadline, 'start')
+    const producer = new Producer(stage, adapter, outage)
+    const job = stage.job()
+    const working = stage.work(adapter, { decide: complete, patience: recovery })
+    const answer = await producer.send(job)
+    assert.notEqual(answer, 'acknowledged')
+    if (kind === 'is down') assert.equal(answer, 'refused', 'ambiguous: false')
+    await outage.end()
+    await stage.found(async () => await producer.send(job) === 'acknowledged', 'acknowledgement', recovery)
+    const worker = await working
+    await stage.found(() => worker.ids.includes(job.id), 'delivery', recovery)
+  })
+
+  check(`closes while the server ${kind}, and the job under way is delivered again`, [], async stage => {
+    const adapter = await stage.start({ lease: 2_000 })
+    const job = stage.job()
+    await stage.enqueue([job])
+    await (await stage.work(adapter)).next()
+    await outage.begin()
+    await soon(adapter.close({ grace: 100 }), 100 + deadline, 'close')
+    await outage.end()
+    const other = await stage.start({ lease: 2_000 })
+    const worker = await stage.work(other, { decide: complete, patience: recovery })
+    await stage.found(() => worker.ids.includes(job.id), 'delivery to the next worker', recovery)
+  })
+
+  check(`runs all that it acknowledged when the server ${kind} under load`, [], async (stage, report) => {
+    const adapter = await stage.start()
+    const producer = new Producer(stage, adapter, outage)
+    const { acknowledged, refused, unsure } = producer.answers
+    const worker = await stage.work(stage.adapter, { concurrency: CONCURRENCY, decide: complete })
+    const settled = stage.jobs(20)
+    await stage.enqueue(settled)
+    await worker.take(settled.length)
+    if (stage.adapter.status !== undefined) for (const { id } of settled) await stage.state(id, 'completed')
+
+    let goal = Infinity
+    const interrupt = async (): Promise<void> => {
+      try {
+        await stage.found(() => acknowledged.size >= 100, '100 acknowledgements')
+        await outage.begin()
+        await stage.found(() => refused.size + unsure.size >= 10, 'rejections', deadline)
+        await outage.end()
+      } finally {
+        goal = acknowledged.size + 100
+      }
+    }
+    try {
+      await soon(Promise.all([producer.load(() => acknowledged.size >= goal), interrupt()]), stage.timeout + recovery, 'acknowledgements after the outage')
+    } finally {
+      goal = 0
+    }
+    const doubts = unsure.size
+    await producer.settle()
+
+    await stage.found(() => [...acknowledged.keys()].every(id => worker.ids.includes(id)), 'delivery of all that was acknowledged', recovery)
+    // By the adapter that is known to be connected again.
+    await stage.marker(worker, {}, adapter)
+    const ids = worker.ids
+    const repeated = ids.length - new Set(ids).size
+    report(`${acknowledged.size} acknowledged, ${doubts} of them after a doubt, ${refused.size} refused, ${repeated} delivered twice`)
+    for (const id of refused.keys()) assert.ok(!ids.includes(id), 'a job rejected with ambiguous: false is not delivered')
+    for (const { id } of settled) assert.equal(ids.filter(other => other === id).length, 1, 'what had ended before is not delivered again')
+    assert.ok(repeated <= CONCURRENCY, `only what was under way may be delivered again: ${repeated} were`)
+  })
+}
+
+/** For the process that `killWorker` kills: works on the queue, resolves once it holds a job, and never lets it go. */
+export async function holdJobs (adapter: QueueAdapter, queue: string): Promise<void> {
+  await adapter.start({ queues: [queue], log: new Notes().log })
+  await new Promise<void>((resolve, reject) => {
+    adapter.work(queue, async () => {
+      resolve()
+      return await new Promise(() => {})
+    }, { concurrency: 1 }).catch(reject)
+  })
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import type { Job, QueueAdapter } from '../../../../types/index.ts'
+import type { Faults } from '../options.ts'
+import { pause, soon } from './event.ts'
+import type { Stage } from './stage.ts'
+
+const LANES = 8
+
+type Answer = 'acknowledged' | 'refused' | 'unsure'
+
+/** A time in which the server does not answer. */
+export class Outage {
+  readonly kind: 'is down' | 'hangs'
+  readonly deadline: number
+  readonly recovery: number
+  readonly #begin: () => Promise<void>
+  readonly #end: () => Promise<void>
+  #on = false
+
+  constructor (kind: 'is down' | 'hangs', begin: () => Promise<void>, end: () => Promise<void>, { deadline = 5_000, recovery = 60_000 }: Faults) {
+    this.kind = kind
+    this.deadline = deadline
+    this.recovery = recovery
+    this.#begin = begin
+    this.#end = end
+  }
+
+  async begin (): Promise<void> {
+    this.#on = true
+    await this.#begin()
+  }
+
+  async end (): Promise<void> {
+    if (!this.#on) return
+    this.#on = false
+    await this.#end()
+  }
+}
+
+export function outages (faults: Faults): Outage[] {
+  const { stop, start, freeze, thaw } = faults
+  const kinds: Outage[] = []
+  if (stop !== undefined && start !== undefined) kinds.push(new Outage('is down', stop, start, faults))
+  if (freeze !== undefined && thaw !== undefined) kinds.push(new Outage('hangs', freeze, thaw, faults))
+  return kinds
+}
+
+/** Sends jobs, in good times and bad, and keeps the books of what it was told about each. */
+export class Producer {
+  readonly answers: Record<Answer, Map<string, Job>> = { acknowledged: new Map(), refused: new Map(), unsure: new Map() }
+  readonly #stage: Stage
+  readonly #adapter: QueueAdapter
+  readonly #outage: Outage
+
+  constructor (stage: Stage, adapter: QueueAdapter, outage: Outage) {
+    this.#stage = stage
+    this.#adapter = adapter
+    this.#outage = outage
+  }
+
+  async send (job: Job): Promise<Answer> {
+    const answer = await this.#ask(job)
+    for (const jobs of Object.values(this.answers)) jobs.delete(job.id)
+    this.answers[answer].set(job.id, job)
+    return answer
+  }
+
+  /** Sends one after the other on each lane, until it has seen enough. */
+  async load (enough: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: LANES }, async () => {
+      while (!enough()) {
+        if (await this.send(this.#stage.job()) !== 'acknowledged') await pause()
+        // An engine in this process may answer without giving the event loop a turn.
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }))
+  }
+
+  /** Sends what may or may not have been stored again, under the same ids, until it surely has been. */
+  async settle (): Promise<void> {
+    for (const job of [...this.answers.unsure.values()]) await this.#stage.found(async () => await this.send(job) === 'acknowledged', 'acknowledgement', this.#outage.recovery)
+  }
+
+  async #ask (job: Job): Promise<Answer> {
+    // The time of an answer is bounded by the contract, not by the patience of the test.
+    const [result] = await soon(Promise.allSettled([this.#adapter.enqueue([job])]), this.#outage.deadline, 'an answer of enqueue')
+    const error: unknown = result.status === 'rejected' ? result.reason : result.value[0]?.error
+    if (error === undefined) return 'acknowledged'
+    assert.ok(error instanceof Error, 'enqueue rejects with an Error')
+    return (error as Error & { ambiguous?: unknown }).ambiguous === false ? 'refused' : 'unsure'
+  }
+}

@@ -1,0 +1,36 @@
+import t from 'tap'
+import { type Report, runConformance } from '../../helpers/conformance.ts'
+
+const conforming: Record<string, { passed: number, skipped: number }> = {
+  memory: { passed: 84, skipped: 6 },
+  plain: { passed: 58, skipped: 29 },
+  mute: { passed: 66, skipped: 24 },
+  rich: { passed: 91, skipped: 2 },
+  remote: { passed: 93, skipped: 4 }
+}
+
+const broken: Record<string, string> = {
+  'retries what failed for good': 'records the right end of each of 200 jobs, whatever happens to the others',
+  'refuses its own transactions': 'delivers a job once its transaction has been committed, not before'
+}
+
+/** From lib/, so that its coverage is measured. */
+async function runMeasured (name: string, execArgv: string[] = []): Promise<Report> {
+  return await runConformance(name, [...process.execArgv, ...execArgv], { ...process.env, LIB: 'lib' })
+}
+
+await t.test('passes what conforms, and reports as skipped what it does not claim', { jobs: 2 }, async t => {
+  await Promise.all(Object.entries(conforming).map(async ([name, expected]) => t.test(name, { buffered: true }, async t => {
+    const { output, failed, passed, skipped } = await runMeasured(name)
+    t.strictSame(failed, [], 'no test fails', { output })
+    t.strictSame({ passed, skipped: skipped.length }, expected)
+    t.comment(`${name}, not run: ${skipped.join('; ')}`)
+  })))
+})
+
+await t.test('fails, and cleans up, where an adapter does not conform', async t => {
+  for (const [name, caughtBy] of Object.entries(broken)) {
+    const { output, failed } = await runMeasured(name, ['--test-force-exit'])
+    t.ok(failed.includes(caughtBy), `"${name}" is caught by "${caughtBy}"`, { output })
+  }
+})

@@ -1,0 +1,117 @@
+import t from 'tap'
+import { keyedId } from '../../../lib/uuid.ts'
+import { Connection } from '../../../lib/adapters/sqlite/connection.ts'
+import { SqliteConsumer } from '../../../lib/adapters/sqlite/consumer.ts'
+import { Leases } from '../../../lib/adapters/sqlite/leases.ts'
+import { Pump } from '../../../lib/adapters/sqlite/pump.ts'
+import { Schedules } from '../../../lib/adapters/sqlite/schedules.ts'
+import type { ActiveJob, Schedule } from '../../../types/index.ts'
+import { makeJob } from '../../helpers/job.ts'
+import { complete, Stage, until } from '../../helpers/sqlite.ts'
+
+const HOUR = 3_600_000
+
+function hourly (given: Partial<Schedule> = {}): Schedule {
+  const { retry, priority } = makeJob()
+  return { name: 'report', cron: '0 * * * *', queue: 'mail', task: 'report', data: { payload: { of: 'the hour' }, version: 2 }, priority, retry, ...given }
+}
+
+function due (stage: Stage): number | null {
+  const [row] = stage.connect().prepare('select due from background_tasks_schedules').all() as { due: number | null }[]
+  return row!.due
+}
+
+await t.test('the next time of a schedule', async t => {
+  const stage = new Stage(t)
+  const adapter = await stage.start()
+  await adapter.schedule!(hourly())
+  const first = due(stage)!
+  t.equal(first % HOUR, 0)
+  t.ok(first > Date.now() && first <= Date.now() + HOUR)
+  await adapter.schedule!(hourly({ timezone: 'Asia/Kolkata' }))
+  t.equal(due(stage)! % HOUR, HOUR / 2, 'in its timezone')
+  await adapter.schedule!(hourly({ cron: '30 0 * * * *' }))
+  t.equal(due(stage)! % HOUR, 30_000, 'seconds come first')
+})
+
+await t.test('times that were missed make one job', async t => {
+  const stage = new Stage(t)
+  const [one, two] = [await stage.start(), await stage.start()]
+  await one.schedule!(hourly())
+  const missed = Date.now() - 5 * HOUR
+  stage.connect().exec(`update background_tasks_schedules set due = ${missed}`)
+  await two.schedule!(hourly({ task: 'renamed' }))
+  t.equal(due(stage), missed, 'a start of the application forgets no time')
+  const ran: ActiveJob[] = []
+  for (const adapter of [one, two]) {
+    await adapter.work('mail', async job => {
+      ran.push(job)
+      return complete()
+    }, { concurrency: 5 })
+  }
+  await until(() => due(stage)! > Date.now() && ran.length > 0)
+  const marker = makeJob({ priority: 1 })
+  await one.unschedule!('report')
+  await one.enqueue([marker])
+  await until(() => ran.some(({ id }) => id === marker.id))
+  t.equal(ran.length, 2)
+  const [{ id, task, attempt, data: { payload, version } }] = ran as [ActiveJob]
+  t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  t.match({ id, task, attempt, payload, version }, {
+    id: keyedId(`report\n${missed}`),
+    task: 'renamed',
+    attempt: 1,
+    payload: { of: 'the hour' },
+    version: 2
+  })
+})
+
+await t.test('a schedule whose last time has come', async t => {
+  const stage = new Stage(t)
+  const adapter = await stage.start()
+  await adapter.schedule!(hourly())
+  // As one for a date of last year would be by now.
+  stage.connect().exec("update background_tasks_schedules set cron = '2025-01-01T00:00:00', due = 1")
+  await new Promise<void>((resolve, reject) => {
+    adapter.work('mail', async () => {
+      resolve()
+      return complete()
+    }, { concurrency: 1 }).catch(reject)
+  })
+  t.equal(due(stage), null)
+})
+
+await t.test('what is no schedule', async t => {
+  const adapter = await new Stage(t).start()
+  const wrong: [Partial<Schedule>, RegExp][] = [
+    [{ cron: 'daily' }, /Invalid schedule "report": .*'daily'/],
+    [{ cron: '0 0 30 2 *' }, /the time of "0 0 30 2 \*" never comes/],
+    [{ timezone: 'Mars/Olympus' }, /Mars\/Olympus/],
+    [{ cron: '0 0 0 1 1 * 2030' }, /Invalid schedule/]
+  ]
+  for (const [given, message] of wrong) await t.rejects(adapter.schedule!(hourly(given)), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message })
+})
+
+await t.test('without croner', async t => {
+  const stage = new Stage(t)
+  const producer = await stage.start()
+  await producer.schedule!(hourly())
+  const { log } = stage.startOptions
+  const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
+  const schedules = new Schedules(connection, () => Promise.reject(new Error('croner is not installed')))
+  const pump = new Pump(connection, new Leases(connection, 10_000, 10), schedules, { pollInterval: 20, lease: 10_000 }, log)
+  await t.rejects(schedules.put(hourly()), { message: 'croner is not installed' })
+  const ran: string[] = []
+  const consumer = new SqliteConsumer('mail', async ({ id }) => {
+    ran.push(id)
+    return complete()
+  }, { concurrency: 1 }, pump)
+  t.teardown(() => consumer.close())
+  pump.add(consumer)
+  t.match(await stage.line(/there are schedules, and this worker cannot keep them/), { level: 50, err: { message: 'croner is not installed' } })
+  for (const each of [makeJob(), makeJob()]) {
+    await producer.enqueue([each])
+    await until(() => ran.includes(each.id))
+  }
+  t.equal(stage.lines.length, 1, 'said once; other jobs run')
+})

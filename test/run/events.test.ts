@@ -1,0 +1,215 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setImmediate } from 'node:timers/promises'
+import { Type } from '@sinclair/typebox'
+import t from 'tap'
+import { defineTask } from '../../lib/index.ts'
+import type { TaskEvent, TaskHooks } from '../../types/index.ts'
+import { makeApp } from '../helpers/app.ts'
+import { latch } from '../helpers/latch.ts'
+import { LogLines } from '../helpers/log-lines.ts'
+
+const names = ['onTaskStart', 'onTaskSuccess', 'onTaskError', 'onTaskRetry', 'onTaskSkipped', 'onTaskLost'] as const
+const retryOnce = { attempts: 2, delay: 0 }
+
+type Told = [hook: keyof TaskHooks, event: TaskEvent & Record<string, unknown>]
+
+/** All hooks, each telling `tell` of its call. */
+function every (tell: (...told: Told) => unknown): TaskHooks {
+  return Object.fromEntries(names.map(name => [name, (event: Told[1]) => tell(name, event)]))
+}
+
+function failAt (attempts: number): (context: { attempt: number }) => string {
+  return ({ attempt }) => {
+    if (attempt <= attempts) throw new Error(`failure ${attempt}`)
+    return 'done'
+  }
+}
+
+await t.test('each step of a task calls its hook', async t => {
+  const told: Told[] = []
+  const app = await makeApp(t, { hooks: every((...args) => told.push(args)) })
+  const calls = (): unknown[] => told.splice(0).map(([hook, { attempt }]) => `${hook} ${attempt}`)
+
+  await app.backgroundTasks.add(() => {}).settled
+  t.same(calls(), ['onTaskStart 1', 'onTaskSuccess 1'])
+  await app.backgroundTasks.add({ retry: retryOnce }, failAt(1)).settled
+  t.same(calls(), ['onTaskStart 1', 'onTaskRetry 1', 'onTaskStart 2', 'onTaskSuccess 2'])
+  await app.backgroundTasks.add({ retry: retryOnce }, failAt(2)).settled
+  t.same(calls(), ['onTaskStart 1', 'onTaskRetry 1', 'onTaskStart 2', 'onTaskError 2'])
+  app.backgroundTasks.add(() => {}).cancel()
+  t.same(calls(), [])
+  await app.close()
+  app.backgroundTasks.add(() => {})
+  t.same(calls(), ['onTaskLost 0'])
+})
+
+await t.test('a skipped task calls its hook with the ending of the request', async t => {
+  const told: Told[] = []
+  const app = await makeApp(t, { hooks: every((...args) => told.push(args)) })
+  app.get('/', request => {
+    request.backgroundTasks.add({ name: 'for errors', when: 'error' }, () => {})
+    return 'answered'
+  })
+  await app.inject('/')
+  t.match(told, [['onTaskSkipped', { name: 'for errors', attempt: 0, reason: 'answered' }]])
+  t.equal(told.length, 1)
+})
+
+const common = ['id', 'name', 'attempt', 'requestId', 'log', 'payload']
+const fields: Record<keyof TaskHooks, string[]> = {
+  onTaskStart: common,
+  onTaskSuccess: [...common, 'result', 'duration'],
+  onTaskError: [...common, 'error', 'duration'],
+  onTaskRetry: [...common, 'error', 'delay'],
+  onTaskSkipped: [...common, 'reason'],
+  onTaskLost: [...common, 'reason', 'error']
+}
+
+await t.test('an event has the fields of its type, and no others', async t => {
+  const seen = new Map<string, string[]>()
+  const app = await makeApp(t, { hooks: every((hook, event) => seen.set(hook, Object.keys(event).sort())) })
+  app.get('/', request => {
+    request.backgroundTasks.add({ when: 'error' }, () => {})
+    request.backgroundTasks.add({ retry: retryOnce }, failAt(1))
+    request.backgroundTasks.add(() => Promise.reject(new Error('failed')))
+    return 'answered'
+  })
+  await app.inject('/')
+  await app.backgroundTasks.idle()
+  await app.close()
+  app.backgroundTasks.add(() => {})
+  for (const name of names) t.same(seen.get(name), fields[name].toSorted(), name)
+})
+
+await t.test('an event tells about the task and its request', async t => {
+  const task = defineTask({ name: 'mail', payload: Type.Object({ to: Type.String() }), retry: retryOnce, run: (_payload, context) => failAt(1)(context) })
+  const told: Told[] = []
+  const app = await makeApp(t, { tasks: [task], hooks: every((...args) => told.push(args)) })
+  const payload = { to: 'ada' }
+  const added = latch<object>()
+  app.get('/', request => {
+    const { id } = request.backgroundTasks.add(task, payload)
+    added.open({ id, name: 'mail', requestId: request.id, log: request.log })
+    return 'answered'
+  })
+  await app.inject('/')
+  await app.backgroundTasks.idle()
+  const expected = await added.opened
+  for (const [, event] of told) {
+    t.match(event, expected)
+    t.equal(event.payload, payload)
+  }
+  const details = told.map(([hook, { attempt, error, result, delay }]) => [hook, attempt, (error as Error | undefined)?.message ?? result, delay])
+  t.same(details, [
+    ['onTaskStart', 1, undefined, undefined],
+    ['onTaskRetry', 1, 'failure 1', 0],
+    ['onTaskStart', 2, undefined, undefined],
+    ['onTaskSuccess', 2, 'done', undefined]
+  ])
+  t.ok(told.at(-1)![1]['duration'] as number >= 0)
+})
+
+await t.test('outside of a request an event has the logger of the app, and a plain function no payload', async t => {
+  const told: Told[] = []
+  const app = await makeApp(t, { hooks: { onTaskStart: event => told.push(['onTaskStart', event as Told[1]]) } })
+  await app.backgroundTasks.add((secret: string) => secret, 'argument').settled
+  const [, { requestId, payload, log }] = told[0]!
+  t.same([requestId, payload], [undefined, undefined])
+  t.equal(log, app.log)
+})
+
+await t.test('the duration is that of the last attempt', async t => {
+  let duration = -1
+  const app = await makeApp(t, { hooks: { onTaskSuccess: event => { duration = event.duration } } })
+  let measured = 0
+  const before = performance.now()
+  await app.backgroundTasks.add(async () => {
+    const start = performance.now()
+    for (let n = 0; n < 5; n++) await setImmediate()
+    measured = performance.now() - start
+  }).settled
+  t.ok(duration >= measured, `${duration} ${measured}`)
+  t.ok(duration <= performance.now() - before, 'not counted from the start of the process')
+})
+
+await t.test('the plugin\'s hooks come first, then the task\'s', async t => {
+  const calls: string[] = []
+  const hooksOf = (owner: string): TaskHooks => every(hook => calls.push(`${owner} ${hook}`))
+  const task = defineTask({ name: 'mail', hooks: hooksOf('task'), run () {} })
+  const app = await makeApp(t, { tasks: [task], hooks: hooksOf('plugin') })
+  await app.backgroundTasks.add(task).settled
+  t.same(calls.splice(0), ['plugin onTaskStart', 'task onTaskStart', 'plugin onTaskSuccess', 'task onTaskSuccess'])
+  await app.backgroundTasks.add({ hooks: hooksOf('add') }, () => {}).settled
+  t.same(calls.splice(0), ['plugin onTaskStart', 'add onTaskStart', 'plugin onTaskSuccess', 'add onTaskSuccess'])
+})
+
+await t.test('a task may have hooks where the plugin has none', async t => {
+  const calls: string[] = []
+  const app = await makeApp(t)
+  await app.backgroundTasks.add({ hooks: { onTaskSuccess: ({ name }) => calls.push(name) } }, function mail () {}).settled
+  t.same(calls, ['mail'])
+})
+
+await t.test('a hook that is asynchronous holds nothing up', async t => {
+  const free = latch()
+  const app = await makeApp(t, { hooks: every(() => free.opened) })
+  t.hasStrict(await app.backgroundTasks.add(() => 'done').settled, { state: 'completed' })
+  await app.backgroundTasks.idle()
+  free.open()
+})
+
+await t.test('hooks run in the async context of the add', async t => {
+  const storage = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const app = await makeApp(t, { hooks: every(hook => seen.push(`${hook} ${storage.getStore()}`)) })
+  const add = (): Promise<unknown> => app.backgroundTasks.add({ retry: retryOnce }, context => Promise.resolve(context).then(failAt(2))).settled
+  await storage.run('mine', add)
+  t.same(seen, ['onTaskStart mine', 'onTaskRetry mine', 'onTaskStart mine', 'onTaskError mine'])
+})
+
+const boom = new Error('boom')
+const faults: [what: string, hook: () => unknown][] = [
+  ['throws', () => { throw boom }],
+  ['rejects', () => Promise.reject(boom)],
+  ['rejects late', () => setImmediate().then(() => { throw boom })],
+  ['returns a thenable that throws', () => ({ then () { throw boom } })],
+  ['returns a thenable that cannot be read', () => ({ get then () { throw boom } })]
+]
+
+for (const [what, hook] of faults) {
+  await t.test(`a hook that ${what} is logged, and changes nothing`, async t => {
+    const lines = new LogLines('error')
+    const told: string[] = []
+    const task = defineTask({ name: 'mail', hooks: every(name => told.push(name)), run: () => 'sent' })
+    const app = await makeApp(t, { tasks: [task], hooks: every(hook) }, { logger: lines.logger })
+    const handle = app.backgroundTasks.add(task)
+    t.hasStrict(await handle.settled, { state: 'completed', result: 'sent' })
+    await app.close()
+    t.same(told, ['onTaskStart', 'onTaskSuccess'])
+    const line = { level: 50, msg: 'background task hook failed', task: 'mail', taskId: handle.id, attempt: 1, err: { message: 'boom' } }
+    t.match(lines.ofTasks, [{ ...line, hook: 'onTaskStart' }, { ...line, hook: 'onTaskSuccess' }])
+    t.equal(lines.ofTasks.length, 2)
+    t.match(app.backgroundTasks.stats(), { added: 1, completed: 1 })
+  })
+}
+
+await t.test('what a hook throws that is not an Error becomes one in the log', async t => {
+  const lines = new LogLines('error')
+  const app = await makeApp(t, { hooks: { onTaskStart () { throw 'text' } } }, { logger: lines.logger }) // eslint-disable-line @typescript-eslint/only-throw-error
+  await app.backgroundTasks.add(() => {}).settled
+  t.match(lines.ofTasks, [{ hook: 'onTaskStart', err: { code: 'FST_ERR_BGT_NON_ERROR' } }])
+})
+
+await t.test('a hook may add tasks', async t => {
+  const ran: string[] = []
+  const app = await makeApp(t, {
+    hooks: {
+      onTaskError ({ name }) {
+        app.backgroundTasks.add({ name: `after ${name}` }, context => ran.push(context.name))
+      }
+    }
+  })
+  app.backgroundTasks.add(function mail () { throw boom })
+  await app.backgroundTasks.idle()
+  t.same(ran, ['after mail'])
+})
