@@ -12,8 +12,8 @@ type PayloadArguments<Input, Options> = undefined extends Input
  * Adds a task that runs in this process, in one of three forms. The task keeps the AsyncLocalStorage
  * context of the call. After the drain it is recorded as `lost`, and nothing is thrown.
  *
- * @throws FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_INVALID_OPTIONS, and the 503 FST_ERR_BGT_OVERFLOW where
- * `maxPending` tasks wait, unless `overflow` is `drop`. Tasks added before stay added.
+ * @throws FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_INVALID_OPTIONS, and, where `maxPending` tasks wait, the
+ * 503 FST_ERR_BGT_OVERFLOW, as `overflow` says. Tasks added before stay added.
  */
 export interface Add {
   /**
