@@ -35,7 +35,7 @@ function rememberReply (request: Slots, reply: FastifyReply, done: HookHandlerDo
 
 function rememberError (request: Slots, reply: FastifyReply, _error: FastifyError, done: () => void): void {
   request[kErrored] = true
-  // Not known yet where an earlier plugin's onRequest hook threw.
+  // It is not known yet if an earlier plugin's onRequest hook threw.
   request[kReply] = reply
   done()
 }

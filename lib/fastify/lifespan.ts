@@ -13,7 +13,7 @@ const LAST_CALL = 1_000
 /** Fastify's `onClose` method is avvio's, and not in its types. */
 type WithOnClose = FastifyInstance & { onClose?: (fn: () => Promise<void>) => void }
 
-/** What starts and shuts down. */
+/** The parts that start and shut down. */
 interface Parts {
   readonly accounts: Accounts
   readonly dispatcher: Dispatcher
@@ -53,8 +53,8 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Times &
     await queue.close(app.log)
   }
 
-  // Queued while the server closes, it is first in line of all onClose hooks. As an ordinary hook it
-  // would come after those of every plugin registered later, and be cut off by pluginTimeout besides.
+  // It is queued while the server closes, and so runs before all onClose hooks. An ordinary hook would run
+  // after those of every plugin registered later, and pluginTimeout would cut it off besides.
   app.addHook('preClose', done => {
     app.onClose?.(shutDownOnce)
     done()
@@ -62,7 +62,8 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Times &
   app.addHook('onClose', shutDownOnce)
 }
 
-async function drain ({ accounts, dispatcher, events, queue }: Parts, { drainTimeout, enqueueTimeout }: Times): Promise<void> {
+async function drain (parts: Parts, { drainTimeout, enqueueTimeout }: Times): Promise<void> {
+  const { accounts, dispatcher, events, queue } = parts
   const workers = queue.closeWorkers()
   dispatcher.drain()
   await within(drainTimeout, quiet(accounts, workers))
@@ -70,7 +71,7 @@ async function drain ({ accounts, dispatcher, events, queue }: Parts, { drainTim
   await workers
   dispatcher.close(drainTimeout)
   if (!await within(LAST_CALL, accounts.idle())) dispatcher.abandon()
-  // What is left is on its way to the queue, which answers within its own deadline.
+  // All tasks that are left are on their way to the queue, which answers within its own deadline.
   await within(enqueueTimeout + LAST_CALL, accounts.idle())
   await within(LAST_CALL, events.hooksEnded())
 }

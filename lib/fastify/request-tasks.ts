@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify'
-import type { Ending, Enqueued, EnqueueOptions, RequestBackgroundTasks, Task, TaskHandle, When } from '../../types/index.ts'
+import type {
+  Ending, Enqueued, EnqueueOptions, RequestBackgroundTasks, Task, TaskHandle, When
+} from '../../types/index.ts'
 import type { AddedTask } from '../in-process/added-task.ts'
 import type { Intake } from '../in-process/intake.ts'
 import type { Lane } from '../in-process/lane.ts'
@@ -42,7 +44,7 @@ export class RequestTasks implements RequestBackgroundTasks {
     return { requestId: this.#request.id, headers: this.#request.headers }
   }
 
-  /** The response is over: lets the tasks go that are for such an ending. */
+  /** Releases the tasks that are for such an ending, as the response is over, and skips the others. */
   end (ending: Ending): void {
     if (this.#ending !== undefined) return
     this.#ending = ending

@@ -27,9 +27,11 @@ interface Watch {
  * Tells the request's tasks once that the response is over, and how the request ended.
  *
  * `close` of the raw response is the one event that comes every time: `finish`, and with it Fastify's
- * onResponse, is missing after an HTTP/1 abort. What `close` does not say is whether the handler is done.
+ * onResponse, is missing after an HTTP/1 abort. But it does not say whether the handler is done.
  */
-export function watchResponse (request: FastifyRequest, reply: WatchedReply, tasks: RequestTasks, abortGrace: number): void {
+export function watchResponse (
+  request: FastifyRequest, reply: WatchedReply, tasks: RequestTasks, abortGrace: number
+): void {
   const { raw } = reply
   const watch: Watch = {
     request,
@@ -50,12 +52,12 @@ export function watchResponse (request: FastifyRequest, reply: WatchedReply, tas
   if (raw.socket === null) watchPipelined(request.socket, watch)
 }
 
-/** An HTTP/2 response knows it of its stream only; light-my-request emits `close` later than it is destroyed. */
+/** Only its stream says so of an HTTP/2 response. light-my-request emits `close` later than it is destroyed. */
 function isGone (raw: Raw): boolean {
   return 'stream' in raw ? raw.stream.destroyed : raw.destroyed
 }
 
-/** Node gives a pipelined response its socket, and with it a `close`, only when its turn comes; which may be never. */
+/** Watches the socket: a pipelined response gets it, and with it a `close`, only in its turn, which may never come. */
 function watchPipelined (socket: WatchedSocket, watch: Watch): void {
   if (socket.destroyed) return close(watch)
   let watches = socket[kPipelined]
@@ -77,7 +79,7 @@ function send (this: WatchedReply, ...payload: [unknown?]): FastifyReply {
   if (payload[0] instanceof Error && !this.sent) watch.request[kErrored] = true
   const reply = watch.send.apply(this, payload)
   watch.isSent = true
-  // The client has gone before, and what becomes of an answer for nobody is not the handler's fault.
+  // The client left before. The handler is not to blame for what becomes of its answer.
   if (watch.isClosed) end(watch, 'answered')
   return reply
 }
@@ -88,7 +90,7 @@ function close (watch: Watch): void {
   watch.pipelined?.delete(watch)
   if (watch.isSent || isAnswered(watch)) return end(watch, 'answered')
   watch.timer = setTimeout(() => end(watch, isAnswered(watch) ? 'answered' : 'unanswered'), watch.abortGrace)
-  // A drain that gives up earlier has settled the tasks, and the process need not wait.
+  // The process need not wait for it: a drain that ends earlier has settled the tasks.
   watch.timer.unref()
 }
 

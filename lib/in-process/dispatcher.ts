@@ -76,7 +76,8 @@ export class Dispatcher implements Owner<AddedTask> {
     const { lane, name } = task
     this.#accounts.add()
     if (overflow !== undefined) {
-      if (!this.#escalation.takes(task.settings, 'overflow')) return this.#accounts.settle(task, loss('overflow', 0, overflow))
+      const escalates = this.#escalation.takes(task.settings, 'overflow')
+      if (!escalates) return this.#accounts.settle(task, loss('overflow', 0, overflow))
       this.#escalation.hold(task, overflow)
     }
     if (this.#closed) return this.#giveUp(task, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
@@ -120,7 +121,10 @@ export class Dispatcher implements Owner<AddedTask> {
     this.#accounts.countAbandoned(change)
   }
 
-  /** From now on no retry waits: those that do are tried once more at once, and a failure is final, or goes to the queue. */
+  /**
+   * Ends all waiting for retries. Tasks that wait for one are tried once more at once, and from now on a
+   * failure is final, or goes to the queue.
+   */
   drain (): void {
     this.#draining = true
     for (const lane of this.#lanes.items()) this.#wake(lane)
@@ -172,7 +176,10 @@ export class Dispatcher implements Owner<AddedTask> {
     this.#schedule()
   }
 
-  /** Gives those that outlived the turn they began in their timeout: most have ended, and a timer costs more than they did. */
+  /**
+   * Arms the timeout of each attempt that outlived the turn it began in. Most attempts have ended by then, and
+   * a timer costs more than they did.
+   */
   #watchStarted (): void {
     if (this.#started.length === 0) return
     const started = this.#started
@@ -217,7 +224,7 @@ export class Dispatcher implements Owner<AddedTask> {
     else this.#accounts.settle(task, outcome, startedAt)
   }
 
-  /** This process will not run it any more, but the queue may. */
+  /** Ends a task that this process will not run any more: the queue may take it. */
   #giveUp (task: AddedTask, lost: Stop): void {
     if (this.#takes(task, 'shutdown')) this.#escalate(task, lost)
     else this.#accounts.settle(task, lost)

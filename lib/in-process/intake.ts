@@ -56,19 +56,25 @@ export class Intake {
     if (!this.#escalation.mayTake(task)) return this.#take(lane, task.name, settings, 'payload', task.run, parsed)
     this.#escalation.prepare(lane, task, payload, request)
     // The queue gets the payload as it came, and parses it again.
-    const run: UserFunction = parsed === payload ? task.run : (raw, context: TaskContext) => task.run(task.parse(raw), context)
+    const run: UserFunction = parsed === payload
+      ? task.run
+      : (raw, context: TaskContext) => task.run(task.parse(raw), context)
     return this.#take(lane, task.name, settings, 'payload', run, payload)
   }
 
   #addWithOptions (lane: TaskLane, options: TaskOptions & { name?: string }, run: unknown): AddedTask {
     checkAddOptions(options)
-    if (typeof run !== 'function') throw new FST_ERR_BGT_INVALID_TASK(`add expects a function after the options, got ${brief(run)}`)
+    if (typeof run !== 'function') {
+      throw new FST_ERR_BGT_INVALID_TASK(`add expects a function after the options, got ${brief(run)}`)
+    }
     const name = options.name ?? (run.name || 'anonymous')
     const settings = resolveTaskOptions(options, this.#limits.registry.defaults)
     return this.#take(lane, name, settings, 'context', run as UserFunction, undefined)
   }
 
-  #take (lane: TaskLane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown): AddedTask {
+  #take (
+    lane: TaskLane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown
+  ): AddedTask {
     const { maxPending, overflow } = this.#limits
     const { waiting } = this.#dispatcher
     const isFull = waiting >= maxPending
@@ -83,7 +89,7 @@ export class Intake {
   }
 }
 
-/** Without a stack, which costs more than all else about a task that is dropped: there may be thousands a second. */
+/** Has no stack: that would cost more than all else about a dropped task, and there may be thousands a second. */
 function overflowed (name: string, limit: number): Error {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0

@@ -83,7 +83,7 @@ export class StatusBook {
     this.#forget()
   }
 
-  /** A live object would be shown as it is later, and keep alive what it refers to. */
+  /** Makes a copy, as a live object would change later, and keep alive what it refers to. */
   #keepable (result: unknown): unknown {
     try {
       return jsonCopy(result, this.#maxPayload)

@@ -10,8 +10,8 @@ import type { Stop, Verdict } from './verdict.ts'
 const { then } = Promise.prototype
 
 /**
- * One run of a task's function, and the only place that calls it. Whatever the function does becomes a
- * verdict, given once to `ended`. A function that goes on after its verdict is counted as abandoned.
+ * One run of a task's function, and the only place that calls it. It makes a verdict of whatever the function
+ * does, and gives it once to `ended`. A function that goes on after its verdict is counted as abandoned.
  */
 export class Attempt<Run extends TaskRun = TaskRun> {
   readonly run: Run
@@ -35,7 +35,7 @@ export class Attempt<Run extends TaskRun = TaskRun> {
     try {
       if (this.run.takesContext) this.#context = new Context(this.run)
       result = callTraced(this.run, this.#context)
-      // As await does it: whatever `then` a foreign or patched thenable has, it is settled once, and later.
+      // As `await` does: a foreign or patched `then` may call back twice, or at once; this promise does not.
       if (isThenable(result)) promise = Promise.resolve(result)
     } catch (error) {
       return this.#fail(error)

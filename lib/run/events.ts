@@ -82,7 +82,7 @@ export class Events {
   }
 }
 
-/** Writes a log line. A logger can throw, for one when it serialises an error whose getters do. */
+/** Writes a log line. A logger can throw, for example when it serialises an error whose getters do. */
 function report (run: TaskRun, write: () => void): void {
   try {
     run.runInAsyncScope(write)

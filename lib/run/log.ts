@@ -18,7 +18,7 @@ const levels: Record<Outcome['state'], Level> = {
 }
 
 function levelOf ({ settings }: TaskRun, outcome: Outcome): Level {
-  // Where all went well, a task for errors is not missed.
+  // Nobody misses a task for errors where all went well.
   const isMoot = outcome.state === 'skipped' && outcome.reason === 'answered' && settings.when === 'error'
   return isMoot ? 'debug' : levels[outcome.state]
 }

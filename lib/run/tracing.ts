@@ -9,7 +9,7 @@ const outcomes: Channel = channel('fastify-background-tasks.outcome')
 export function callTraced (run: TaskRun, context: TaskContext | undefined): unknown {
   if (!attempts.hasSubscribers) return run.runInAsyncScope(run.call, run, context)
   const { id, name, attempt, requestId } = run
-  // What a synchronous task returns has to be a promise, else Node 26 does not trace its end.
+  // A synchronous task has to return a promise here, else Node 26 does not trace its end.
   const call = async (): Promise<unknown> => await run.call(context)
   return run.runInAsyncScope(() => attempts.tracePromise(call, { id, name, attempt, requestId }))
 }
