@@ -24,8 +24,8 @@ export const FST_ERR_BGT_INVALID_PAYLOAD: Coded<[name: string, problems: string]
   coded('INVALID_PAYLOAD', 'The payload of task "%s" does not fit its schema: %s')
 export const FST_ERR_BGT_NO_ADAPTER: Coded<[what: string]> =
   coded('NO_ADAPTER', '%s needs a queue adapter, and none is configured')
-export const FST_ERR_BGT_OVERFLOW: Coded<[name: string, maxPending: number]> =
-  coded('OVERFLOW', 'No room for task "%s": %d tasks are pending, which is the option "maxPending"', 503)
+export const FST_ERR_BGT_OVERFLOW: Coded<[name: string, pending: number, maxPending: number]> =
+  coded('OVERFLOW', 'No room for task "%s": %d tasks are pending, and the option "maxPending" is %d', 503)
 export const FST_ERR_BGT_TIMEOUT: Coded<[name: string, timeout: number]> =
   coded('TIMEOUT', 'Task "%s" took longer than %d ms')
 export const FST_ERR_BGT_CANCELLED: Coded<[name: string]> =
@@ -65,7 +65,11 @@ export const FST_ERR_BGT_TASK_ENDED: Coded<[]> =
 
 /** One line about a value of any kind. */
 export function brief (value: unknown): string {
-  return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
+  try {
+    return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
+  } catch {
+    return 'a value that throws when it is read'
+  }
 }
 
 /** Anything can be thrown; an outcome has an Error. */
@@ -73,8 +77,8 @@ export function toError (name: string, thrown: unknown): Error {
   try {
     // instanceof alone does not know the errors of another realm (vm, Jest).
     if (thrown instanceof Error || isNativeError(thrown)) return thrown
-    return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
-  } catch (cause) {
-    return new FST_ERR_BGT_NON_ERROR(name, 'a value that throws when it is read', { cause })
+  } catch {
+    // A proxy, whose prototype cannot be asked for.
   }
+  return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
 }

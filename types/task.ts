@@ -45,8 +45,11 @@ export interface TaskOptions {
    * only: nothing in a process can stop a synchronous one.
    */
   timeout?: number
-  /** Default: none, the task runs once. Given again to `add`, it replaces that of the definition as a whole. */
-  retry?: RetryOptions
+  /**
+   * Default: none, the task runs once. A number is `attempts`, with the defaults of the others. Given again to
+   * `add`, it replaces that of the definition as a whole.
+   */
+  retry?: number | RetryOptions
   /** Called after the plugin's own hooks of the same names. */
   hooks?: TaskHooks
 }

@@ -43,8 +43,8 @@ await app.register(backgroundTasks, {
   status: { max: 100 },
   hooks: {
     onTaskStart: hook(() => books.attempts.hooked++),
-    onTaskSuccess: hook(() => books.hooked.completed++),
-    onTaskError: hook(() => books.hooked.failed++),
+    onTaskCompleted: hook(() => books.hooked.completed++),
+    onTaskFailed: hook(() => books.hooked.failed++),
     onTaskRetry: hook(() => books.hooked.retried++),
     onTaskSkipped: hook(() => books.hooked.skipped++),
     onTaskLost: hook(({ reason }) => {

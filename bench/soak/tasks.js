@@ -167,7 +167,7 @@ const kinds = {
   hooked: dice => [{
     hooks: dice.pick([
       { onTaskStart: failure },
-      { onTaskSuccess: () => setTimeout(1).then(failure) },
+      { onTaskCompleted: () => setTimeout(1).then(failure) },
       { onTaskSkipped: failure, onTaskLost: failure }
     ])
   }, undefined]

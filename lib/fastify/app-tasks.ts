@@ -11,7 +11,6 @@ import type { Accounts } from '../in-process/accounts.ts'
 import type { Intake } from '../in-process/intake.ts'
 import type { StatusBook } from '../in-process/status-book.ts'
 import type { Queue } from '../queue/queue.ts'
-import { within } from '../time.ts'
 
 const idleOptions: Checker = TypeCompiler.Compile(
   Type.Object({ timeout: ms(MAX_TIMER) }, { additionalProperties: false })
@@ -48,9 +47,8 @@ export class AppTasks implements BackgroundTasks {
     check(idleOptions, 'options', options)
     const accounts = this.#accounts
     const { timeout } = options
-    if (timeout === undefined) return accounts.idle()
-    if (await within(timeout, accounts.idle())) return
-    throw new FST_ERR_BGT_IDLE_TIMEOUT(timeout, accounts.waiting, accounts.running)
+    if (await accounts.idle(timeout)) return
+    throw new FST_ERR_BGT_IDLE_TIMEOUT(timeout!, accounts.waiting, accounts.running)
   }
 
   stats (): Stats {

@@ -20,7 +20,8 @@ export class Escalation {
   readonly #headers = new WeakMap<TaskLane, Origin['headers']>()
   /** Tasks for which there was no room, and why: they leave when their lane is released. */
   readonly #surplus = new Map<TaskLane, Map<AddedTask, Error>>()
-  readonly #underWay = new Set<AddedTask>()
+  /** Each with what ends the wait for the queue's answer. */
+  readonly #underWay = new Map<AddedTask, (error: Error) => void>()
 
   constructor (accounts: Accounts, events: Events, producer: Producer | undefined, overflow: Overflow) {
     this.#accounts = accounts
@@ -74,16 +75,24 @@ export class Escalation {
    * take it. Resolves once the task is settled, and never rejects.
    */
   async take (task: AddedTask, otherwise: Outcome, startedAt?: number): Promise<void> {
-    this.#underWay.add(task)
     let outcome = otherwise
     try {
-      await this.#send(task)
+      await Promise.race([this.#send(task), this.#givenUp(task)])
       outcome = { state: 'escalated', attempts: task.attempt, id: task.id }
     } catch (error) {
       this.#events.stranded(task, error)
     }
     this.#underWay.delete(task)
     this.#accounts.settle(task, outcome, startedAt)
+  }
+
+  /** Does not wait for answers of the queue any more. The jobs may be stored all the same. */
+  giveUp (): void {
+    for (const end of this.#underWay.values()) end(new Error('no answer before the application had to close'))
+  }
+
+  #givenUp (task: AddedTask): Promise<never> {
+    return new Promise((_resolve, reject) => { this.#underWay.set(task, reject) })
   }
 
   async #send (task: AddedTask): Promise<void> {

@@ -8,6 +8,10 @@ export interface Ringed<T> {
 export class Ring<T extends Ringed<T>> {
   #first: T | undefined = undefined
 
+  get first (): T | undefined {
+    return this.#first
+  }
+
   add (item: T): void {
     if (item.after !== undefined) return
     const first = (this.#first ??= item)

@@ -87,14 +87,17 @@ export class JobRun extends TaskRun {
   }
 
   #cancel (): void {
-    this.#attempt.stop({ state: 'cancelled', attempts: this.attempt, error: new FST_ERR_BGT_CANCELLED(this.name) })
+    const isRequested = (this.#job.signal.reason as { code?: unknown } | undefined)?.code === 'FST_ERR_BGT_CANCELLED'
+    const reason = isRequested ? 'requested' : 'lease'
+    const error = new FST_ERR_BGT_CANCELLED(this.name)
+    this.#attempt.stop({ state: 'cancelled', attempts: this.attempt, reason, error })
   }
 
   async #keepProgress (value: unknown): Promise<void> {
     try {
       await this.#job.progress(value)
-    } catch (err) {
-      this.log.warn({ err, task: this.name, taskId: this.id }, 'background task progress was not kept')
+    } catch (error) {
+      this.#surroundings.events.progressNotKept(this, error)
     }
   }
 

@@ -10,8 +10,11 @@ import { JobRun } from './job-run.ts'
 import { continueTrace } from './trace.ts'
 import type { ResolvedWorkerOptions } from './worker-options.ts'
 
-/** ms that aborted jobs get to end, and then their verdicts to be recorded. */
-const LAST_CALL = 1_000
+/** ms that aborted tasks get to end. */
+export const ABORT_TIME = 400
+
+/** ms that verdicts get to be recorded then. */
+const RECORD_TIME = 600
 
 /** The application that a worker runs jobs for. */
 export interface Application {
@@ -71,14 +74,14 @@ export class Worker implements WorkerHandle {
 
   async #close (): Promise<void> {
     const { drainTimeout } = this
-    const grace = drainTimeout + 2 * LAST_CALL
+    const grace = drainTimeout + ABORT_TIME + RECORD_TIME
     const failed = (err: unknown): void => this.#log.error({ err }, 'background task worker failed to close')
     const closed = Promise.all(this.#consumers.map(consumer => consumer.close({ grace }))).catch(failed)
     if (await within(drainTimeout, closed)) return
     for (const run of this.#runs) run.shutDown(drainTimeout)
-    if (await within(LAST_CALL, closed)) return
+    if (await within(ABORT_TIME, closed)) return
     for (const run of this.#runs) run.abandon()
-    await within(LAST_CALL, closed)
+    await within(RECORD_TIME, closed)
   }
 
   async #run (job: ActiveJob): Promise<JobVerdict> {

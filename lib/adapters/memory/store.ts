@@ -36,7 +36,7 @@ export class MemoryStore {
     const { id, task, delay } = job
     const { maxPending } = this.#limits
     if (this.find(id) !== undefined) return { id, deduplicated: true }
-    if (this.#jobs.size - this.#ended.size >= maxPending) return { id, error: new FST_ERR_BGT_OVERFLOW(task, maxPending) }
+    if (this.#jobs.size - this.#ended.size >= maxPending) return { id, error: new FST_ERR_BGT_OVERFLOW(task, maxPending, maxPending) }
     const stored = new StoredJob(job)
     this.#jobs.set(id, stored)
     this.#wait(stored, 'scheduled', delay)
