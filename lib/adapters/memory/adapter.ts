@@ -1,6 +1,6 @@
 import type {
-  Cancellation, Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt, RunJob,
-  WorkOptions
+  Cancellation, Capabilities, CloseOptions, Consumer, EnqueueContext, Health, Job, JobInfo, QueueAdapter, Receipt,
+  RunJob, WorkOptions
 } from '../../../types/index.ts'
 import { FST_ERR_BGT_NO_CAPABILITY } from '../../errors.ts'
 import { closeAll } from '../kit/closing.ts'

@@ -124,7 +124,8 @@ export class MemoryStore {
     const progress = async (value: unknown): Promise<void> => {
       if (this.#heldBy(delivery) !== undefined) info.progress = jsonCopy(value, Infinity)
     }
-    const delivery = new Delivery({ id, queue, task, data: JSON.parse(data) as JobData, attempt, progress }, unavailable)
+    const delivered = { id, queue, task, data: JSON.parse(data) as JobData, attempt, progress }
+    const delivery = new Delivery(delivered, unavailable)
     return delivery
   }
 
