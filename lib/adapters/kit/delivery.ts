@@ -45,7 +45,9 @@ export class Delivery implements ActiveJob {
       case 'cancelled':
         return new FST_ERR_BGT_CANCELLED(this.task)
       case 'lost':
-        return this.#unavailable(`this worker has lost the job ${this.id}, which goes to another`, false)
+        return this.#unavailable(
+          `the lease ran out: this worker has lost the job ${this.id}, which goes to another`, false
+        )
       case 'closed':
         return this.#unavailable('the worker has closed, and the job goes to another', false)
     }

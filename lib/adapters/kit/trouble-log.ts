@@ -51,9 +51,10 @@ export class TroubleLog {
 
   /** Says that the troubles have ended, of one kind or of all, if any was told. */
   cured (message: string, kind?: string): void {
-    const kinds = kind === undefined ? [...this.#told.values()] : [this.#told.get(kind)]
-    const lasting = kinds.filter(told => told?.lasts)
-    for (const told of lasting) told!.lasts = false
+    // Some adapters ask after each statement.
+    if (kind !== undefined && this.#told.get(kind)?.lasts !== true) return
+    const lasting = [...this.#told].filter(([each, { lasts }]) => lasts && each === (kind ?? each))
+    for (const [, told] of lasting) told.lasts = false
     if (lasting.length > 0) this.info(message)
   }
 

@@ -13,7 +13,10 @@ import type { RowOutput } from './job-row.ts'
 export interface Statements {
   /** `$1` queue, `$2` ids, `$3` JSON of an object with a `Settlement` for each id. */
   readonly settle: string
-  /** `$1` queue, `$2` seconds to keep a job that is given up. Returns `id`, `task` and `state` of each job taken from a dead worker. */
+  /**
+   * `$1` queue, `$2` seconds to keep a job that is given up. Returns `id`, `task` and `state` of each job taken from
+   * a dead worker.
+   */
   readonly rescue: string
   /** `$1` queue, `$2` id, `$3` attempt, `$4` JSON. */
   readonly progress: string

@@ -78,7 +78,7 @@ export class Connection {
     return this.whenFree(() => this.transaction(work), waiting)
   }
 
-  /** The same for a single statement: by itself it is a transaction, unless the application may have begun one around it. */
+  /** The same for one statement: it is a transaction by itself, unless the application may have begun one. */
   async writeOne<T>(work: () => T, waiting?: Waiting): Promise<T> {
     return this.#options.owned ? this.whenFree(work, waiting) : this.write(work, waiting)
   }

@@ -22,7 +22,7 @@ await t.test('is the job, with a signal of its own', t => {
 await t.test('says why its run is to end, once', t => {
   const messages: Record<Reason, string> = {
     cancelled: 'Task "welcome" was cancelled',
-    lost: 'The queue behind "engine" did not answer: this worker has lost the job one, which goes to another',
+    lost: 'The queue behind "engine" did not answer: the lease ran out: this worker has lost the job one, which goes to another',
     closed: 'The queue behind "engine" did not answer: the worker has closed, and the job goes to another'
   }
   for (const [reason, message] of Object.entries(messages) as [Reason, string][]) {
