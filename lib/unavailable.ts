@@ -15,7 +15,7 @@ export function isUnavailable (error: unknown): error is Unavailable {
   return (error as { code?: unknown }).code === 'FST_ERR_BGT_QUEUE_UNAVAILABLE'
 }
 
-/** The error that a call of any adapter rejected with, as ours do. A coded one, such as a wrong option, stays as it is. */
+/** The error of a call of any adapter, as ours reject. A coded one, such as a wrong option, stays as it is. */
 export function asUnavailable (adapter: string, cause: unknown, details: object = {}): Error {
   const thrown = { code: undefined, message: brief(cause) }
   const { code, message } = cause instanceof Error ? cause as NodeJS.ErrnoException : thrown

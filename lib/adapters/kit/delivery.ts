@@ -2,7 +2,7 @@ import type { ActiveJob, JobData } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
 import type { MakeUnavailable, Unavailable } from '../../unavailable.ts'
 
-/** What an engine tells of a job that it has given to this worker. */
+/** A job as an engine gives it to this worker. */
 export type Delivered = Omit<ActiveJob, 'signal'>
 
 /** `cancelled`: somebody asked for it. `lost`: its lease has ended. `closed`: its worker has not waited for it. */

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { FST_ERR_BGT_STALLED } from '../../errors.ts'
 
-/** What a line is about. */
+/** The subject of a line. */
 export interface Subject {
   readonly queue?: string
   readonly task?: string
@@ -18,7 +18,7 @@ const SILENCE = 10_000
 const uuid = /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g
 
 /**
- * What an adapter tells the application's log. Each trouble is told once, and again only after it was cured:
+ * The lines of an adapter in the application's log. Each trouble is told once, and again only after it was cured:
  * a server that is down is asked several times a second.
  */
 export class TroubleLog {

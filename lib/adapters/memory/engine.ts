@@ -22,7 +22,7 @@ export interface Waiter {
   wake (): void
 }
 
-/** What a queue's server would be: keeps the jobs, and says whose turn it is. */
+/** In place of a queue's server: keeps the jobs, and says whose turn it is. */
 export class MemoryStore {
   readonly #limits: StoreLimits
   readonly #jobs = new Map<string, StoredJob>()

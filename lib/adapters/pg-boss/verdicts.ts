@@ -108,7 +108,7 @@ export class Verdicts {
   }
 }
 
-/** Errors about the data (class 22) or a limit of the server (54): the job is recorded without output. */
+/** Errors about the data (class 22) or a limit of the server (54): the job is recorded without it. */
 function isTooMuch (error: unknown): boolean {
   return /^(?:22|54)/.test((error as { code: string }).code)
 }

@@ -76,12 +76,12 @@ export class SqliteAdapter implements QueueAdapter<SqliteLike | undefined> {
   /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER, FST_ERR_BGT_QUEUE_UNAVAILABLE */
   async schedule (schedule: Schedule): Promise<void> {
     const { schedules, pump } = this.#opened.engine
-    await schedules.put(schedule)
+    await schedules.schedule(schedule)
     pump.wake()
   }
 
   async unschedule (name: string): Promise<boolean> {
-    return this.#opened.engine.schedules.remove(name)
+    return this.#opened.engine.schedules.unschedule(name)
   }
 
   async health (): Promise<Health> {

@@ -7,7 +7,7 @@ import type { Entry } from './verdicts.ts'
 export class SqliteDelivery {
   readonly lease: Claimed
   readonly job: Delivery
-  /** What is to be recorded, once the run has ended. */
+  /** The verdict to be recorded, once the run has ended. */
   entry: Entry | undefined = undefined
 
   constructor (queue: string, lease: Claimed, progress: (delivery: SqliteDelivery, value: unknown) => Promise<void>) {

@@ -7,7 +7,7 @@ export interface SqliteStatement {
   all (...values: SqliteValue[]): unknown[]
 }
 
-/** An opened database, of node:sqlite, better-sqlite3 or libsql: what they have in common. */
+/** An opened database of node:sqlite, better-sqlite3 or libsql, by the methods that they have in common. */
 export interface SqliteLike {
   exec (sql: string): unknown
   prepare (sql: string): SqliteStatement

@@ -23,7 +23,7 @@ export interface Served {
   /** How many more jobs may start once those that have ended are recorded. */
   readonly room: number
   deliver (lease: Claimed): void
-  /** Those of them that it has are no longer its own: they are recorded, or lost. */
+  /** Lets go of deliveries that are recorded, or lost, where it has them. */
   forget (deliveries: Iterable<SqliteDelivery>): void
 }
 
@@ -187,11 +187,12 @@ export class Pump {
       const message = 'the leases of workers that died, or stood still, have ended, and their jobs run again'
       this.#log.warn(message, { jobs: expired })
     }
+    for (const { job: { queue, task, id: taskId } } of dropped) {
+      this.#log.warn('the outcome of a job that this worker has lost is dropped', { queue, task, taskId })
+    }
     for (const delivery of ended) {
       const { lease: { exhausted, stalls }, job: { queue, task, id: taskId } } = delivery
-      const subject = { queue, task, taskId }
-      if (dropped.has(delivery)) this.#log.warn('the outcome of a job that this worker has lost is dropped', subject)
-      else if (exhausted) this.#log.givenUp(subject, stalls)
+      if (exhausted && !dropped.has(delivery)) this.#log.givenUp({ queue, task, taskId }, stalls)
     }
   }
 

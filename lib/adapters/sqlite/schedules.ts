@@ -45,7 +45,7 @@ export class Schedules {
   }
 
   /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_QUEUE_UNAVAILABLE */
-  async put ({ name, cron, timezone = 'UTC', queue, task, data, priority }: Schedule): Promise<void> {
+  async schedule ({ name, cron, timezone = 'UTC', queue, task, data, priority }: Schedule): Promise<void> {
     await this.load()
     const due = this.#firstTime(name, cron, timezone)
     const values = [name, cron, timezone, queue, task, JSON.stringify(data), priority, due]
@@ -53,7 +53,7 @@ export class Schedules {
   }
 
   /** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
-  async remove (name: string): Promise<boolean> {
+  async unschedule (name: string): Promise<boolean> {
     return await this.#connection.write(() => this.#connection.run(REMOVE_SCHEDULE, name)) > 0
   }
 

@@ -1,7 +1,7 @@
 import type { JobVerdict } from '../../../types/index.ts'
 import { describeFailure } from '../../failure.ts'
 
-/** What is kept of a verdict. */
+/** The part of a verdict that is kept. */
 export interface Entry {
   readonly state: 'completed' | 'failed' | 'cancelled' | 'retrying' | 'scheduled'
   /** ms from now until it is due again. */

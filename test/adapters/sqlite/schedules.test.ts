@@ -103,7 +103,7 @@ await t.test('without croner', async t => {
   const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
   const schedules = new Schedules(connection, () => Promise.reject(new Error('croner is not installed')))
   const pump = new Pump(connection, new Leases(connection, 10_000, 10), schedules, { pollInterval: 20, lease: 10_000 }, log)
-  await t.rejects(schedules.put(hourly()), { message: 'croner is not installed' })
+  await t.rejects(schedules.schedule(hourly()), { message: 'croner is not installed' })
   const ran: string[] = []
   const sweeper = new Sweeper(connection, retentionDefaults, log)
   t.teardown(() => sweeper.stop())
