@@ -108,8 +108,8 @@ export class Connection {
         resolve()
       })
     })
-    if (await within(PATIENCE, this.#becomesReady)) return
-    throw unavailable(`no connection within ${PATIENCE} ms (${this.client.status})`, false)
+    const isReady = await within(PATIENCE, this.#becomesReady)
+    if (!isReady) throw unavailable(`no connection within ${PATIENCE} ms (${this.client.status})`, false)
   }
 
   /** Waits for the answers to the commands sent, if there is somebody to answer. */

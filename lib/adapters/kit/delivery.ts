@@ -8,16 +8,17 @@ export type Delivered = Omit<ActiveJob, 'signal'>
 /** `cancelled`: somebody asked for it. `lost`: its lease has ended. `closed`: its worker has not waited for it. */
 export type Reason = 'cancelled' | 'lost' | 'closed'
 
-/** One job in a worker's hand, as its run sees it. */
+/** One job in a worker's hand, as its run sees it: all of it own properties, so that a copy of it is whole. */
 export class Delivery implements ActiveJob {
   readonly id: string
   readonly queue: string
   readonly task: string
   readonly data: JobData
   readonly attempt: number
+  readonly signal: AbortSignal
   readonly progress: ActiveJob['progress']
   readonly #unavailable: MakeUnavailable
-  #controller: AbortController | undefined = undefined
+  readonly #controller = new AbortController()
 
   constructor (delivered: Delivered, unavailable: MakeUnavailable) {
     this.id = delivered.id
@@ -25,18 +26,13 @@ export class Delivery implements ActiveJob {
     this.task = delivered.task
     this.data = delivered.data
     this.attempt = delivered.attempt
+    this.signal = this.#controller.signal
     this.progress = delivered.progress
     this.#unavailable = unavailable
   }
 
-  /** Made when it is first read: most runs do without. */
-  get signal (): AbortSignal {
-    return (this.#controller ??= new AbortController()).signal
-  }
-
   /** Tells the run why it is to end. The first reason stays. */
   abort (reason: Reason): void {
-    this.#controller ??= new AbortController()
     this.#controller.abort(this.#errorOf(reason))
   }
 

@@ -115,7 +115,6 @@ export class Connection {
   }
 
   close (): void {
-    if (this.#closed) return
     this.#closed = true
     this.#statements.clear()
     if (this.#options.owned) (this.database as OpenedFile).close()

@@ -14,7 +14,7 @@ await t.test('is the job, with a signal of its own', t => {
   const delivery = deliver()
   const { id, queue, task, attempt, signal } = delivery
   t.strictSame({ id, queue, task, attempt, data: delivery.data }, { id: 'one', queue: 'mail', task: 'welcome', attempt: 2, data })
-  t.equal(delivery.signal, signal)
+  t.equal({ ...delivery }.signal, signal, 'also in a copy')
   t.equal(signal.aborted, false)
   t.end()
 })
