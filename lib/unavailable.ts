@@ -15,9 +15,10 @@ export function isUnavailable (error: unknown): error is Unavailable {
   return (error as { code?: unknown }).code === 'FST_ERR_BGT_QUEUE_UNAVAILABLE'
 }
 
-/** What a call of any adapter rejected with, as ours do. What is coded already, such as a wrong option, stays as it is. */
+/** The error of a call of any adapter, as ours reject. A coded one, such as a wrong option, stays as it is. */
 export function asUnavailable (adapter: string, cause: unknown, details: object = {}): Error {
-  const { code, message } = cause instanceof Error ? cause as NodeJS.ErrnoException : { code: undefined, message: brief(cause) }
+  const thrown = { code: undefined, message: brief(cause) }
+  const { code, message } = cause instanceof Error ? cause as NodeJS.ErrnoException : thrown
   const error = new FST_ERR_BGT_QUEUE_UNAVAILABLE(adapter, message, { cause })
   if (code === error.code) error.message = message
   else if (String(code).startsWith('FST_ERR_BGT_')) return cause as Error
