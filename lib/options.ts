@@ -8,11 +8,17 @@ import { endings, hook, taskHooks } from './task/settings.ts'
 
 const strict = { additionalProperties: false }
 
+const method = Type.Function([], Type.Unknown())
+
 /** Its methods may be inherited, and it may have more than we ask for. */
 const adapter = Type.Object({
   name: Type.String(),
   capabilities: Type.Object({}),
-  ...Object.fromEntries(['start', 'enqueue', 'work', 'health', 'close'].map(name => [name, Type.Function([], Type.Unknown())]))
+  start: method,
+  enqueue: method,
+  work: method,
+  health: method,
+  close: method
 })
 
 const status = Type.Object({ max: count(0, 10_000), ttl: ms(MAX_TIMER, 3_600_000) }, strict)
@@ -40,8 +46,11 @@ const schema = Type.Object(properties, strict)
 
 const checker: Checker = TypeCompiler.Compile(schema)
 
-/** Those whose place the registry, or a completed object, takes. */
+/** Options that the registry, or a completed object, replaces. */
 type Resolved = 'tasks' | 'when' | 'timeout' | 'status'
+
+/** Options of `register` itself, which Fastify hands to the plugin too. */
+type Fastifys = Record<'prefix' | 'logLevel' | 'logSerializers', unknown>
 
 /** All that is known of an application once the plugin is registered on it. */
 export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 'adapter' | 'trace' | Resolved>>> {
@@ -57,11 +66,13 @@ export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 
  * @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_DUPLICATE_TASK
  */
 export function resolveOptions (given: BackgroundTasksOptions): Options {
-  // Fastify hands `register`'s own options to the plugin too.
-  const { prefix, logLevel, logSerializers, ...own } = given as BackgroundTasksOptions & Record<'prefix' | 'logLevel' | 'logSerializers', unknown>
+  const { prefix, logLevel, logSerializers, ...own } = given as BackgroundTasksOptions & Fastifys
   check(checker, 'options', own)
   const { tasks, when, timeout, ...options } = withDefaults<BackgroundTasksOptions>(schema, own)
-  if (options.overflow === 'escalate' && options.adapter === undefined) throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
-  const registry = new Registry(tasks, { when, timeout, retry: undefined, hooks: undefined, task: undefined }, options.adapter)
+  if (options.overflow === 'escalate' && options.adapter === undefined) {
+    throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
+  }
+  const defaults = { when, timeout, retry: undefined, hooks: undefined, task: undefined }
+  const registry = new Registry(tasks, defaults, options.adapter)
   return Object.freeze({ ...options, status: withDefaults(status, options.status ?? {}), registry })
 }

@@ -49,7 +49,10 @@ export class JobRun extends TaskRun {
     return true
   }
 
-  /** Checks the payload again, as another release may have enqueued it; and here, so that hooks and logs see it fail. */
+  /**
+   * Checks the payload again, as another release may have enqueued it. It does so in the attempt, so that hooks
+   * and logs see the failure.
+   */
   call (context: TaskContext): unknown {
     const task = this.settings.task!
     return task.run(task.parse(this.payload), context)
@@ -108,7 +111,8 @@ export class JobRun extends TaskRun {
       return verdict
     }
     if (verdict.state === 'lost') {
-      this.log.warn({ task: this.name, taskId: this.id, attempt: this.attempt }, 'background task given back to the queue')
+      const { name: task, id: taskId, attempt } = this
+      this.log.warn({ task, taskId, attempt }, 'background task given back to the queue')
       return { state: 'postponed', error: verdict.error, delay: 0 }
     }
     this.state = verdict.state
@@ -125,7 +129,8 @@ export class JobRun extends TaskRun {
     try {
       return jsonCopy(result, maxResult)
     } catch (err) {
-      this.log.warn({ err, task: this.name, taskId: this.id }, 'background task completed, but its result cannot be kept')
+      const { name: task, id: taskId } = this
+      this.log.warn({ err, task, taskId }, 'background task completed, but its result cannot be kept')
     }
   }
 }

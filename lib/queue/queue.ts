@@ -67,7 +67,9 @@ export class Queue {
     return await this.producer!.enqueue(task, payload, options, origin)
   }
 
-  async enqueueMany (origin: Origin, task: Task, payloads: readonly unknown[], options: EnqueueOptions = {}): Promise<Enqueued[]> {
+  async enqueueMany (
+    origin: Origin, task: Task, payloads: readonly unknown[], options: EnqueueOptions = {}
+  ): Promise<Enqueued[]> {
     this.#require('enqueueMany')
     return await this.producer!.enqueueMany(task, payloads, options, origin)
   }

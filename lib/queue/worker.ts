@@ -27,7 +27,7 @@ export interface Application {
   readonly trace: TracePropagation | undefined
 }
 
-/** Takes jobs from queues, runs their tasks, and says what became of them. */
+/** Takes jobs from queues, runs their tasks, and tells the queues the verdicts. */
 export class Worker implements WorkerHandle {
   readonly queues: readonly string[]
   readonly drainTimeout: number
@@ -35,7 +35,16 @@ export class Worker implements WorkerHandle {
   readonly #application: Application
   readonly #options: ResolvedWorkerOptions
   readonly #runs = new Set<JobRun>()
-  readonly #stats: WorkerStats = { running: 0, completed: 0, failed: 0, retrying: 0, postponed: 0, cancelled: 0, abandoned: 0 }
+  readonly #stats: WorkerStats = {
+    running: 0,
+    completed: 0,
+    failed: 0,
+    retrying: 0,
+    postponed: 0,
+    cancelled: 0,
+    abandoned: 0
+  }
+
   #consumers: Consumer[] = []
   #closed: Promise<void> | undefined = undefined
 
@@ -55,8 +64,8 @@ export class Worker implements WorkerHandle {
     const { concurrency } = this.#options
     const results = await Promise.allSettled(this.queues.map(queue =>
       this.#adapter.work(queue, job => this.#run(job), { concurrency })))
-    this.#consumers = results.filter(({ status }) => status === 'fulfilled').map(result => (result as PromiseFulfilledResult<Consumer>).value)
-    const failure = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    this.#consumers = results.filter(result => result.status === 'fulfilled').map(({ value }) => value)
+    const failure = results.find(result => result.status === 'rejected')
     if (failure !== undefined) {
       await this.close()
       throw failure.reason

@@ -26,7 +26,7 @@ export function requireCapability ({ name, capabilities }: QueueAdapter, capabil
 }
 
 /**
- * Whether the adapter can do all that the task wants of it.
+ * Checks that the adapter can do all that the task wants of it.
  *
  * @throws FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NO_ADAPTER
  */

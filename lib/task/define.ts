@@ -1,7 +1,8 @@
 import { type TInteger, type TOptional, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type {
-  Capabilities, EscalationCause, PayloadInput, PayloadOutput, PayloadSchema, Task, TaskContext, TaskDefinition, TaskOptions
+  Capabilities, EscalationCause, PayloadInput, PayloadOutput, PayloadSchema, Task, TaskContext, TaskDefinition,
+  TaskOptions
 } from '../../types/index.ts'
 import { check, type Checker, count, oneOf } from '../check.ts'
 import { brief, FST_ERR_BGT_INVALID_TASK } from '../errors.ts'
@@ -43,7 +44,9 @@ class DefinedTask implements Task {
   readonly parse: (payload: unknown) => unknown
 
   constructor (given: TaskDefinition<PayloadSchema>) {
-    const { name, payload, escalate = [], queue = 'default', priority = 50, version = 1, requires = [], run, ...options } = given
+    const {
+      name, payload, escalate = [], queue = 'default', priority = 50, version = 1, requires = [], run, ...options
+    } = given
     this.name = name
     this.options = Object.freeze(options)
     this.escalate = Object.freeze([...escalate])

@@ -33,7 +33,7 @@ const retry = Type.Object({
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.2 }))
 }, strict)
 
-/** What `defineTask` and `add` take alike. */
+/** The options that `defineTask` and `add` both take. */
 export const taskOptions: Record<keyof TaskOptions, TSchema> = {
   when: Type.Optional(oneOf(endings)),
   timeout: ms(MAX_TIMER),
@@ -66,7 +66,7 @@ export function readAddOptions (given: object): AddOptions {
   return options
 }
 
-/** All that is settled about a task before it runs. */
+/** All that is known of a task before it runs. */
 export interface TaskSettings {
   readonly when: When
   readonly timeout: number
@@ -76,7 +76,7 @@ export interface TaskSettings {
   readonly task: Task | undefined
 }
 
-/** One shape, written out, as a spread costs several times as much. */
+/** Writes out the one shape, as a spread costs several times as much. */
 export function resolveTaskOptions (options: TaskOptions, defaults: TaskSettings): TaskSettings {
   return {
     when: options.when ?? defaults.when,
