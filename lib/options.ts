@@ -1,6 +1,6 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import { type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { BackgroundTasksOptions, QueueAdapter, TracePropagation } from '../types/index.ts'
+import type { BackgroundTasksOptions, Hooks, QueueAdapter, TracePropagation } from '../types/index.ts'
 import { check, type Checker, count, MAX_TIMER, ms, oneOf, withDefaults } from './check.ts'
 import { FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
 import { Registry } from './task/registry.ts'
@@ -25,6 +25,9 @@ const status = Type.Object({ max: count(0, 10_000), ttl: ms(MAX_TIMER, 3_600_000
 
 const trace = Type.Object({ inject: hook, extract: hook }, strict)
 
+/** tsc knows a name that is missing here, or too many. */
+const hooks: Record<keyof Hooks, typeof hook> = { ...taskHooks, onStartup: hook, onShutdown: hook }
+
 const properties: Record<keyof BackgroundTasksOptions, TSchema> = {
   concurrency: count(1, 100),
   maxPending: count(1, 10_000),
@@ -39,12 +42,12 @@ const properties: Record<keyof BackgroundTasksOptions, TSchema> = {
   maxPayload: count(1, 262_144),
   status: Type.Optional(status),
   trace: Type.Optional(trace),
-  hooks: Type.Optional(Type.Object({ ...taskHooks, onStartup: hook, onShutdown: hook }, { ...strict, default: {} }))
+  hooks: Type.Optional(Type.Object(hooks, { ...strict, default: {} }))
 }
 
-const schema = Type.Object(properties, strict)
+export const optionsSchema: TObject = Type.Object(properties, strict)
 
-const checker: Checker = TypeCompiler.Compile(schema)
+const checker: Checker = TypeCompiler.Compile(optionsSchema)
 
 /** Options that the registry, or a completed object, replaces. */
 type Resolved = 'tasks' | 'when' | 'timeout' | 'status'
@@ -68,7 +71,7 @@ export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 
 export function resolveOptions (given: BackgroundTasksOptions): Options {
   const { prefix, logLevel, logSerializers, ...own } = given as BackgroundTasksOptions & Fastifys
   check(checker, 'options', own)
-  const { tasks, when, timeout, ...options } = withDefaults<BackgroundTasksOptions>(schema, own)
+  const { tasks, when, timeout, ...options } = withDefaults<BackgroundTasksOptions>(optionsSchema, own)
   if (options.overflow === 'escalate' && options.adapter === undefined) {
     throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
   }

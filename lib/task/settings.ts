@@ -9,7 +9,7 @@ const strict = { additionalProperties: false }
 
 export const hook: TOptional<TFunction> = Type.Optional(Type.Function([], Type.Unknown()))
 
-/** The hooks of a task. Types know a name that is missing here, or too many. */
+/** The hooks of a task. tsc knows a name that is missing here, or too many. */
 export const taskHooks: Record<keyof TaskHooks, typeof hook> = {
   onTaskStart: hook,
   onTaskCompleted: hook,
