@@ -216,7 +216,7 @@ void t.test('an error is kept with name, message, code and stack; the stack is n
   t.strictSame(stackless!.error, { name: 'Error', message: 'no stack' })
   t.strictSame(named!.error, { name: 'DelayedError', message: 'as BullMQ\'s own' })
   const stored = await (await adapter.native.queue('mail')).getJob(jobs[0]!.id)
-  t.match(stored!.stacktrace, [/^RangeError \[E_TWO\]: two:\nlines\n {4}at .*bullmq\.test/])
+  t.match(stored!.stacktrace, [/^RangeError \[E_TWO\]: two:\nlines\n {4}at .*bullmq\b.*\.test/])
   t.equal(stored!.attemptsMade, 1, 'failed is final, whatever attempts are left')
 })
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { loader } from '../../helpers/child.ts'
 import { type Report, runConformance } from '../../helpers/conformance.ts'
 
 const conforming: Record<string, { passed: number, skipped: number }> = {
@@ -16,7 +17,7 @@ const broken: Record<string, string> = {
 
 /** From lib/, so that its coverage is measured. */
 async function runMeasured (name: string, execArgv: string[] = []): Promise<Report> {
-  return await runConformance(name, [...process.execArgv, ...execArgv], { ...process.env, LIB: 'lib' })
+  return await runConformance(name, [...loader, ...execArgv], { ...process.env, LIB: 'lib' })
 }
 
 await t.test('passes what conforms, and reports as skipped what it does not claim', { jobs: 2 }, async t => {

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { build } from '../../helpers/build.ts'
-import { root, withoutCoverage } from '../../helpers/child.ts'
+import { loader, root, withoutCoverage } from '../../helpers/child.ts'
 
 build()
 
@@ -28,7 +28,7 @@ const skipped = ['a server that is down, or hangs # SKIP needs the faults stop a
 
 await t.test('a file', async t => {
   // From lib/, so that its coverage is measured.
-  const output = await run([...process.execArgv, '--test-reporter=tap', fixture], { ...process.env, LIB: 'lib' })
+  const output = await run([...loader, '--test-reporter=tap', fixture], { ...process.env, LIB: 'lib' })
   t.match(report(output), { failed: null, skipped, passed: 92 }, 'no test fails', { output })
 })
 
