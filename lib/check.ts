@@ -1,4 +1,4 @@
-import { type TObject, type TSchema, Type } from '@sinclair/typebox'
+import { type TLiteral, type TObject, type TSchema, type TUnion, Type } from '@sinclair/typebox'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
 import { brief, FST_ERR_BGT_INVALID_OPTIONS } from './errors.ts'
 
@@ -10,6 +10,18 @@ export type Checker = TypeCheck<TObject>
 /** The schema of an optional duration in ms. */
 export function ms (maximum: number, byDefault?: number): TSchema {
   return Type.Optional(Type.Number({ minimum: 0, maximum, ...(byDefault !== undefined && { default: byDefault }) }))
+}
+
+/** The schema of an optional whole number. */
+export function count (minimum: number, byDefault?: number): TSchema {
+  return Type.Optional(Type.Integer({ minimum, ...(byDefault !== undefined && { default: byDefault }) }))
+}
+
+export function oneOf<Value extends string> (values: readonly Value[], byDefault?: Value): TUnion<TLiteral<Value>[]> {
+  return Type.Union(values.map(value => Type.Literal(value)), {
+    expected: `Expected one of ${values.join(', ')}`,
+    ...(byDefault !== undefined && { default: byDefault })
+  })
 }
 
 /** @throws FST_ERR_BGT_INVALID_OPTIONS with the path, what was expected and what came. */

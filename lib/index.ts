@@ -1,5 +1,5 @@
 export { default, default as backgroundTasks } from './plugin.ts'
 export { NonRetryableError } from './run/non-retryable.ts'
 export { startWorker } from './fastify/start-worker.ts'
-export { defineTask } from './task/task.ts'
+export { defineTask } from './task/define.ts'
 export type * from '../types/index.ts'

@@ -1,7 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import { type BackgroundTasksOptions, backgroundTasks, defineTask, type Outcome, type StandardSchema, type Stats, type TaskHandle } from '../lib/index.ts'
+import {
+  type BackgroundTasksOptions, backgroundTasks, defineTask, type Outcome, type StandardSchema, type Stats,
+  type TaskHandle
+} from '../lib/index.ts'
 
 const app = Fastify()
 await app.register(backgroundTasks)

@@ -20,6 +20,7 @@ test('registering keeps the generics of the instance', () => {
   interface Provider extends FastifyTypeProvider { validator: string }
   const app = Fastify({ serverFactory: handler => createServer(handler) }).withTypeProvider<Provider>()
   app.register(backgroundTasks)
-  expect(app).type.toBeAssignableTo<FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, Provider>>()
+  type Instance = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, Provider>
+  expect(app).type.toBeAssignableTo<Instance>()
   expect(app.backgroundTasks).type.toBe<BackgroundTasks>()
 })

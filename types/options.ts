@@ -2,47 +2,81 @@ import type { Hooks } from './hooks.ts'
 import type { QueueAdapter } from './queue.ts'
 import type { Task, When } from './task.ts'
 
+/**
+ * The options of the plugin, checked when it is registered: an unknown key or a wrong value is
+ * FST_ERR_BGT_INVALID_OPTIONS, with the path, what was expected and what came.
+ */
 export interface BackgroundTasksOptions {
   /** Tasks running at once, over all requests. Whole number from 1. Default 100. */
   concurrency?: number
-  /** Tasks waiting, over all requests; those whose response is not over are among them. Whole number from 1. Default 10,000. */
+  /**
+   * Tasks waiting, over all requests: also those whose response is not over, those between two attempts,
+   * and those that leave for the queue without having run. Whole number from 1. Default 10,000.
+   */
   maxPending?: number
   /**
-   * What `add` does once `maxPending` tasks wait. `reject` throws a 503 `FST_ERR_BGT_OVERFLOW`, `drop`
-   * records the task as `lost` (with that error, which has no stack then: there may be thousands a
-   * second), `escalate` (needs an adapter) hands a defined task to the queue and rejects others.
-   * Default `reject`.
+   * The answer of `add` once `maxPending` tasks wait. Default `reject`.
+   *
+   * - `reject` throws a 503 FST_ERR_BGT_OVERFLOW.
+   * - `drop` records the task as `lost` with that error, which has no stack then: there may be thousands
+   *   a second.
+   * - `escalate` hands a defined task to the queue and rejects others. Needs an adapter.
+   *
+   * A task whose own `escalate` has `overflow` goes to the queue whatever is said here. With `reject` and
+   * `escalate` as many as `maxPending` may be on their way there; the next one is rejected.
    */
   overflow?: 'reject' | 'drop' | 'escalate'
   /** ms for each attempt of a task that does not say otherwise, 0 to 2,147,483,647; 0 is no limit. Default 30,000. */
   timeout?: number
-  /** Default `success`. */
+  /** The ending of the request that a task runs after, where the task does not say otherwise. Default `success`. */
   when?: When
-  /** ms that `close()` waits for tasks before it aborts them, 0 to 2,147,483,647. Default 10,000. */
+  /**
+   * ms that `close()` waits for tasks before it aborts them, 0 to 2,147,483,647. Default 10,000. Aborted
+   * tasks have 1,000 ms more to end.
+   */
   drainTimeout?: number
-  /** ms to wait for a handler to answer after its client has gone, 0 to 2,147,483,647. Default 5,000. */
+  /**
+   * ms to wait for a handler to answer after its client has gone, 0 to 2,147,483,647. Default 5,000. If
+   * no answer comes, the request has ended as `unanswered`.
+   */
   abortGrace?: number
-  /** The defined tasks that `add` and `enqueue` accept, and that a worker runs. Names have to differ. Default none. */
+  /**
+   * The defined tasks that `add` and `enqueue` accept, and that a worker runs. Default none. Two of one
+   * name are FST_ERR_BGT_DUPLICATE_TASK; one that needs an adapter, or a capability, that is not there
+   * is FST_ERR_BGT_NO_ADAPTER or FST_ERR_BGT_NO_CAPABILITY.
+   */
   tasks?: readonly Task[]
   /** The queue that `enqueue` and escalation go to. It is started and closed with the application. Default none. */
   adapter?: QueueAdapter
-  /** ms after which `enqueue` gives up on the queue, 1 to 2,147,483,647. Default 5,000. */
+  /**
+   * ms after which a call of the queue is given up, 1 to 2,147,483,647. Default 5,000. It holds for
+   * `enqueue`, `status`, `cancel`, `schedule`, `unschedule`, `health` and escalation.
+   */
   enqueueTimeout?: number
-  /** Bytes of JSON that a payload in the queue may have, and a result or progress that is kept; from 1. Default 262,144. */
+  /**
+   * Bytes of JSON, whole number from 1. Default 262,144. It holds for a payload in the queue, or of a
+   * task that may escalate, for a result that is kept, and for the progress of a task in this process.
+   */
   maxPayload?: number
   /**
-   * How many ended tasks of this process `status` knows, from 0, and for how many ms after their end.
-   * Default 10,000 and 3,600,000. A result is among it where it is JSON of `maxPayload` bytes at the most.
+   * Limits of `status` for ended tasks of this process: it knows the latest `max` of them (whole number
+   * from 0, default 10,000), for `ttl` ms after their end (0 to 2,147,483,647, default 3,600,000). Their
+   * results are among it where they are JSON of `maxPayload` bytes at the most.
    */
   status?: { max?: number, ttl?: number }
-  /** How a trace goes with a job. Default: `traceparent` and `tracestate` of the request go into the job's data. */
+  /** Sends a trace along with a job. Default: `traceparent` and `tracestate` of the request go into the job's data. */
   trace?: TracePropagation
+  /** Called for every task, and at the application's start and end. Default none. */
   hooks?: Hooks
 }
 
+/** The way of a trace from the process that enqueues into the worker, for any tracing library. */
 export interface TracePropagation {
-  /** Called by `enqueue`; returns the headers of the active context. */
+  /** Returns the headers of the active context. Called by `enqueue`, `schedule` and escalation. */
   inject?: () => Record<string, string>
-  /** Called by a worker; runs the attempt in the context that the headers say. */
+  /**
+   * Runs the attempt in the context that the headers say. Called by a worker, for a job that has trace
+   * headers. If it throws or rejects, that is logged, and the job runs all the same, once.
+   */
   extract?: <T>(headers: Readonly<Record<string, string>>, run: () => T) => T
 }

@@ -1,7 +1,10 @@
 import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import { describe, expect, test } from 'tstyche'
-import { backgroundTasks, defineTask, type Enqueued, type Health, type QueueAdapter, type StandardSchema, startWorker, type TaskInfo, type Worker } from '../lib/index.ts'
+import {
+  backgroundTasks, defineTask, type Enqueued, type Health, type QueueAdapter, type StandardSchema, startWorker,
+  type TaskInfo, type Worker
+} from '../lib/index.ts'
 import { memory, type MemoryStore } from '../lib/adapters/memory/index.ts'
 
 const app = Fastify()
@@ -15,7 +18,9 @@ const dated = defineTask({ name: 'dated', payload: {} as StandardSchema<string, 
 describe('enqueue(task, payload, options?)', () => {
   test('takes a payload of the schema, as it is before it is validated', () => {
     expect(tasks.enqueue(welcome, { to: 'ada@example.org' })).type.toBe<Promise<Enqueued>>()
-    expect(tasks.enqueue(welcome, { to: 'ada@example.org' }, { delay: 1_000, priority: 1, key: 'a', tx: {} })).type.toBe<Promise<Enqueued>>()
+    expect(tasks.enqueue(welcome, { to: 'ada@example.org' }, {
+      delay: 1_000, priority: 1, key: 'a', tx: {}
+    })).type.toBe<Promise<Enqueued>>()
     expect(tasks.enqueue(sweep)).type.toBe<Promise<Enqueued>>()
     expect(tasks.enqueue(sweep, undefined, { delay: 1_000 })).type.toBe<Promise<Enqueued>>()
     expect(tasks.enqueue(dated, '2026-11-20')).type.toBe<Promise<Enqueued>>()
@@ -56,7 +61,9 @@ test('enqueueMany takes payloads of one task, and no key', () => {
 })
 
 test('a schedule has the payload of its task', () => {
-  expect(tasks.schedule(welcome, { cron: '0 6 * * *', timezone: 'Europe/Berlin', payload: { to: 'ada@example.org' }, name: 'daily' })).type.toBe<Promise<void>>()
+  expect(tasks.schedule(welcome, {
+    cron: '0 6 * * *', timezone: 'Europe/Berlin', payload: { to: 'ada@example.org' }, name: 'daily'
+  })).type.toBe<Promise<void>>()
   expect(tasks.schedule).type.not.toBeCallableWith(welcome, { cron: '0 6 * * *', payload: { to: 1 } })
   expect(tasks.schedule).type.not.toBeCallableWith(sweep, {})
   expect(tasks.unschedule('daily')).type.toBe<Promise<boolean>>()
@@ -65,7 +72,10 @@ test('a schedule has the payload of its task', () => {
 test('jobs and tasks of this process are followed in one way', async () => {
   const info = await tasks.status('id')
   expect(info).type.toBe<TaskInfo | null>()
-  expect(info!.state).type.toBe<'pending' | 'scheduled' | 'running' | 'retrying' | 'completed' | 'failed' | 'cancelled' | 'skipped' | 'escalated' | 'lost'>()
+  expect(info!.state).type.toBe<
+    | 'pending' | 'scheduled' | 'running' | 'retrying'
+    | 'completed' | 'failed' | 'cancelled' | 'skipped' | 'escalated' | 'lost'
+  >()
   expect(tasks.cancel('id')).type.toBe<Promise<'cancelled' | 'running' | 'finished' | 'not-found'>>()
   expect(tasks.health()).type.toBe<Promise<Health>>()
 })
@@ -78,7 +88,15 @@ test('an adapter keeps the type of its engine, and fits the option', () => {
 })
 
 test('what a task escalates for and requires is checked', () => {
-  expect(defineTask).type.toBeCallableWith({ name: 'a', escalate: ['overflow', 'shutdown', 'failure'], requires: ['transactional'], queue: 'mails', priority: 1, version: 2, run () {} })
+  expect(defineTask).type.toBeCallableWith({
+    name: 'a',
+    escalate: ['overflow', 'shutdown', 'failure'],
+    requires: ['transactional'],
+    queue: 'mails',
+    priority: 1,
+    version: 2,
+    run () {}
+  })
   expect(defineTask).type.not.toBeCallableWith({ name: 'a', requires: ['transactions'], run () {} })
   expect(defineTask).type.not.toBeCallableWith({ name: 'a', escalate: 'failure', run () {} })
 })

@@ -2,7 +2,9 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import Fastify, { type FastifyReply, type FastifyTypeProvider } from 'fastify'
 import { expect, test } from 'tstyche'
 import backgroundTasks, { defineTask } from '../lib/index.ts'
-import taskRoutes, { type Authorize, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus } from '../lib/routes/index.ts'
+import taskRoutes, {
+  type Authorize, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus
+} from '../lib/routes/index.ts'
 
 const app = Fastify()
 const note = defineTask({ name: 'note', run () {} })
@@ -10,8 +12,15 @@ await app.register(backgroundTasks, { tasks: [note] })
 
 test('it is either for everybody, or somebody says for whom', () => {
   app.register(taskRoutes, { prefix: '/tasks', public: true })
-  app.register(taskRoutes, { prefix: '/tasks', authorize: (request, { id, state }) => request.id === id && state === 'running' })
-  app.register(taskRoutes, { authorize: () => Promise.resolve(true), expose: ({ result, ...info }) => info, logLevel: 'warn' })
+  app.register(taskRoutes, {
+    prefix: '/tasks',
+    authorize: (request, { id, state }) => request.id === id && state === 'running'
+  })
+  app.register(taskRoutes, {
+    authorize: () => Promise.resolve(true),
+    expose: ({ result, ...info }) => info,
+    logLevel: 'warn'
+  })
   expect<{ prefix: string }>().type.not.toBeAssignableTo<RoutesOptions>()
   expect<{ public: false }>().type.not.toBeAssignableTo<RoutesOptions>()
   expect<{ public: true, authorize: Authorize }>().type.not.toBeAssignableTo<RoutesOptions>()
@@ -45,7 +54,9 @@ test('both go with a type provider', () => {
   }
   const typed = app.withTypeProvider<Provider>()
   typed.register(taskRoutes, { public: true })
-  typed.post('/', { schema: { response: { 202: taskAccepted } } }, async (request, reply) => reply.accepted(await request.backgroundTasks.enqueue(note)))
+  typed.post('/', { schema: { response: { 202: taskAccepted } } }, async (request, reply) => {
+    return reply.accepted(await request.backgroundTasks.enqueue(note))
+  })
   typed.get('/', { schema: { response: { 200: taskStatus } } }, (_request, reply) => {
     expect(reply.send).type.not.toBeCallableWith({ taskId: 1 })
     reply.send({ taskId: '', task: 'note', state: 'completed', attempts: 1, enqueuedAt: '' })

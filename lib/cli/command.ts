@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { WorkerOptions } from '../../types/index.ts'
-import { checkOptions } from '../options.ts'
+import { checkWorkerOptions } from '../queue/worker-options.ts'
 
 export const USAGE = `Usage: fastify-background-tasks worker <file> [options]
 
@@ -91,7 +91,7 @@ function workerOptions ({ queues, concurrency, 'drain-timeout': drainTimeout }: 
     ...(drainTimeout !== undefined && { drainTimeout: whole('drain-timeout', drainTimeout) })
   }
   try {
-    checkOptions('worker', 'options', worker)
+    checkWorkerOptions(worker)
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

@@ -21,7 +21,7 @@ export class HealthServer {
     this.#server.listen(options)
     await once(this.#server, 'listening')
     const { address, port } = this.#server.address() as AddressInfo
-    this.#app.log.info({ address, port }, 'background tasks worker answers /live and /ready')
+    this.#app.log.info({ address, port }, 'background task worker answers /live and /ready')
   }
 
   working (worker: Worker): void {

@@ -45,7 +45,7 @@ export class Shutdown {
     const ms = this.drainTimeout + CLOSING
     this.#requestedAt = Date.now()
     this.#deadline = setTimeout(() => {
-      this.#log.error(`background tasks worker had not closed after ${ms} ms`)
+      this.#log.error(`background task worker had not closed after ${ms} ms`)
       this.#host.exit(3)
     }, ms)
     this.#stopWaiting()
@@ -61,7 +61,7 @@ export class Shutdown {
 
   readonly #onSignal = (signal: Signal): void => {
     if (this.#deadline === undefined) {
-      this.#log.info({ signal }, 'background tasks worker is closing')
+      this.#log.info({ signal }, 'background task worker is closing')
       this.request(0)
     } else if (Date.now() - this.#requestedAt > ECHO) {
       this.#host.exit(codes[signal])
@@ -70,7 +70,7 @@ export class Shutdown {
 
   readonly #onUncaught = (err: unknown): void => {
     if (this.#log.level === undefined) this.#host.stderr.write(complain(err))
-    else this.#log.fatal({ err }, 'background tasks worker is closing, as something was thrown that nobody caught')
+    else this.#log.fatal({ err }, 'background task worker is closing, as something was thrown that nobody caught')
     this.request(1)
   }
 }

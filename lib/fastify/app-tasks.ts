@@ -1,25 +1,34 @@
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyInstance } from 'fastify'
-import type { BackgroundTasks, Cancellation, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task, TaskHandle, TaskInfo, Worker, WorkerOptions } from '../../types/index.ts'
+import type {
+  BackgroundTasks, Cancellation, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task, TaskHandle, TaskInfo,
+  Worker, WorkerOptions
+} from '../../types/index.ts'
+import { check, type Checker, MAX_TIMER, ms } from '../check.ts'
 import { FST_ERR_BGT_IDLE_TIMEOUT } from '../errors.ts'
+import type { Accounts } from '../in-process/accounts.ts'
 import type { Intake } from '../in-process/intake.ts'
-import { Lane } from '../in-process/lane.ts'
 import type { StatusBook } from '../in-process/status-book.ts'
-import { checkOptions } from '../options.ts'
 import type { Queue } from '../queue/queue.ts'
 import { within } from '../time.ts'
 
+const idleOptions: Checker = TypeCompiler.Compile(Type.Object({ timeout: ms(MAX_TIMER) }, { additionalProperties: false }))
+
 /** `app.backgroundTasks`. */
-export class Service implements BackgroundTasks {
+export class AppTasks implements BackgroundTasks {
   readonly #app: FastifyInstance
   readonly #intake: Intake
-  readonly #queue: Queue
+  readonly #accounts: Accounts
   readonly #book: StatusBook
+  readonly #queue: Queue
 
-  constructor (app: FastifyInstance, intake: Intake, queue: Queue, book: StatusBook) {
+  constructor (app: FastifyInstance, intake: Intake, accounts: Accounts, book: StatusBook, queue: Queue) {
     this.#app = app
     this.#intake = intake
-    this.#queue = queue
+    this.#accounts = accounts
     this.#book = book
+    this.#queue = queue
   }
 
   get adapter (): QueueAdapter | undefined {
@@ -27,23 +36,23 @@ export class Service implements BackgroundTasks {
   }
 
   add (first: unknown, ...rest: unknown[]): TaskHandle {
-    const lane = new Lane(this.#intake.dispatcher, this.#app.log)
-    const handle = this.#intake.add(lane, first, rest)
-    this.#intake.dispatcher.release(lane)
-    return handle
+    const lane = this.#intake.lane(this.#app.log)
+    const task = this.#intake.add(lane, first, rest)
+    lane.release()
+    return task
   }
 
   async idle (options: { timeout?: number } = {}): Promise<void> {
-    checkOptions('idle', 'options', options)
-    const { accounts } = this.#intake.dispatcher
+    check(idleOptions, 'options', options)
+    const accounts = this.#accounts
     const { timeout } = options
     if (timeout === undefined) return accounts.idle()
     if (await within(timeout, accounts.idle())) return
-    throw new FST_ERR_BGT_IDLE_TIMEOUT(timeout, accounts.waiting, accounts.in.running)
+    throw new FST_ERR_BGT_IDLE_TIMEOUT(timeout, accounts.waiting, accounts.running)
   }
 
   stats (): Stats {
-    return { ...this.#intake.dispatcher.accounts.stats(), enqueued: this.#queue.enqueued }
+    return { ...this.#accounts.stats(), enqueued: this.#queue.enqueued }
   }
 
   enqueue (task: Task, payload?: unknown, options?: EnqueueOptions): Promise<Enqueued> {
@@ -59,8 +68,8 @@ export class Service implements BackgroundTasks {
   }
 
   async cancel (id: string): Promise<Cancellation> {
-    const handle = this.#book.handle(id)
-    if (handle !== undefined) return handle.cancel()
+    const task = this.#book.task(id)
+    if (task !== undefined) return task.cancel()
     return this.#book.get(id) === undefined ? await this.#queue.cancel(id) : 'finished'
   }
 
@@ -77,6 +86,7 @@ export class Service implements BackgroundTasks {
   }
 
   work (options: WorkerOptions = {}): Promise<Worker> {
-    return this.#queue.work(this.#app, options)
+    const { log, initialConfig } = this.#app
+    return this.#queue.work(options, { log, requestIdLabel: initialConfig.requestIdLogLabel! })
   }
 }

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import type { Hooks } from '../../types/index.ts'
 import type { Accounts } from '../in-process/accounts.ts'
 import type { Dispatcher } from '../in-process/dispatcher.ts'
-import type { ResolvedOptions } from '../options.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { Events } from '../run/events.ts'
 import { within } from '../time.ts'
@@ -13,8 +13,24 @@ const LAST_CALL = 1_000
 /** Fastify's `onClose` method is avvio's, and not in its types. */
 type WithOnClose = FastifyInstance & { onClose?: (fn: () => Promise<void>) => void }
 
+/** What starts and shuts down. */
+interface Parts {
+  readonly accounts: Accounts
+  readonly dispatcher: Dispatcher
+  readonly events: Events
+  readonly queue: Queue
+}
+
+interface Times {
+  /** ms */
+  readonly drainTimeout: number
+  /** ms */
+  readonly enqueueTimeout: number
+}
+
 /** Runs `onStartup` before the server takes requests; drains, then runs `onShutdown`, before other plugins close. */
-export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, queue: Queue, events: Events, options: ResolvedOptions): void {
+export function manageLifespan (app: WithOnClose, parts: Parts, options: Times & { readonly hooks: Hooks }): void {
+  const { queue } = parts
   const { hooks } = options
   let ready = false
   let shutdown: Promise<void> | undefined
@@ -28,11 +44,11 @@ export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, queue:
   const shutDownOnce = (): Promise<void> => (shutdown ??= shutDown())
 
   async function shutDown (): Promise<void> {
-    await drain(dispatcher, queue.closeWorkers(), events, options)
+    await drain(parts, options)
     try {
       if (ready) await hooks.onShutdown?.(app)
     } catch (err) {
-      app.log.error({ err, hook: 'onShutdown' }, 'background tasks hook failed')
+      app.log.error({ err, hook: 'onShutdown' }, 'background task hook failed')
     }
     await queue.close(app.log)
   }
@@ -46,8 +62,8 @@ export function manageLifespan (app: WithOnClose, dispatcher: Dispatcher, queue:
   app.addHook('onClose', shutDownOnce)
 }
 
-async function drain (dispatcher: Dispatcher, workers: Promise<void>, events: Events, { drainTimeout, enqueueTimeout }: ResolvedOptions): Promise<void> {
-  const { accounts } = dispatcher
+async function drain ({ accounts, dispatcher, events, queue }: Parts, { drainTimeout, enqueueTimeout }: Times): Promise<void> {
+  const workers = queue.closeWorkers()
   dispatcher.drain()
   await within(drainTimeout, quiet(accounts, workers))
   // Until its end a job may add tasks.

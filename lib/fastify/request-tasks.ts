@@ -1,38 +1,41 @@
 import type { FastifyRequest } from 'fastify'
 import type { Ending, Enqueued, EnqueueOptions, RequestBackgroundTasks, Task, TaskHandle, When } from '../../types/index.ts'
+import type { AddedTask } from '../in-process/added-task.ts'
 import type { Intake } from '../in-process/intake.ts'
-import { Lane } from '../in-process/lane.ts'
-import type { Origin } from '../queue/job.ts'
-import type { Handle } from '../run/handle.ts'
+import type { Lane } from '../in-process/lane.ts'
+import type { Origin } from '../queue/jobs.ts'
+import type { Queue } from '../queue/queue.ts'
 
-/** `request.backgroundTasks`: holds the tasks of a request until its response is over. Runs nothing. */
-export class Collector implements RequestBackgroundTasks {
+/** `request.backgroundTasks`: holds the tasks of a request until its response is over. It runs nothing. */
+export class RequestTasks implements RequestBackgroundTasks {
   readonly #intake: Intake
-  readonly #lane: Lane
+  readonly #queue: Queue
+  readonly #lane: Lane<AddedTask>
   readonly #request: FastifyRequest
   #ending: Ending | undefined = undefined
 
-  constructor (intake: Intake, request: FastifyRequest) {
+  constructor (intake: Intake, queue: Queue, request: FastifyRequest) {
     this.#intake = intake
+    this.#queue = queue
     this.#request = request
-    this.#lane = new Lane(intake.dispatcher, request.log, request.id)
+    this.#lane = intake.lane(request.log, request.id)
   }
 
   add (first: unknown, ...rest: unknown[]): TaskHandle {
-    const handle = this.#intake.add(this.#lane, first, rest, this.#request)
+    const task = this.#intake.add(this.#lane, first, rest, this.#request)
     if (this.#ending !== undefined) {
-      this.#judge(handle, this.#ending)
-      this.#intake.dispatcher.release(this.#lane)
+      this.#judge(task, this.#ending)
+      this.#lane.release()
     }
-    return handle
+    return task
   }
 
   enqueue (task: Task, payload?: unknown, options?: EnqueueOptions): Promise<Enqueued> {
-    return this.#intake.queue.enqueue(this.#origin, task, payload, options)
+    return this.#queue.enqueue(this.#origin, task, payload, options)
   }
 
   enqueueMany (task: Task, payloads: readonly unknown[], options?: EnqueueOptions): Promise<Enqueued[]> {
-    return this.#intake.queue.enqueueMany(this.#origin, task, payloads, options)
+    return this.#queue.enqueueMany(this.#origin, task, payloads, options)
   }
 
   get #origin (): Origin {
@@ -43,14 +46,12 @@ export class Collector implements RequestBackgroundTasks {
   end (ending: Ending): void {
     if (this.#ending !== undefined) return
     this.#ending = ending
-    for (let handle = this.#lane.head; handle !== undefined; handle = handle.next) this.#judge(handle, ending)
-    this.#intake.dispatcher.release(this.#lane)
+    for (let task = this.#lane.head; task !== undefined; task = task.next) this.#judge(task, ending)
+    this.#lane.release()
   }
 
-  #judge (handle: Handle, ending: Ending): void {
-    if (handle.outcome === undefined && !suits(handle.settings.when, ending)) {
-      this.#intake.dispatcher.accounts.settle(handle, { state: 'skipped', attempts: 0, reason: ending })
-    }
+  #judge (task: AddedTask, ending: Ending): void {
+    if (task.outcome === undefined && !suits(task.settings.when, ending)) task.skip(ending)
   }
 }
 

@@ -3,7 +3,7 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Ending } from '../../types/index.ts'
-import type { Collector } from './request-tasks.ts'
+import type { RequestTasks } from './request-tasks.ts'
 import { kErrored, kPipelined, kWatch } from './symbols.ts'
 
 type Raw = ServerResponse | Http2ServerResponse
@@ -13,7 +13,7 @@ type WatchedSocket = Socket & { [kPipelined]?: Set<Watch> }
 interface Watch {
   readonly request: FastifyRequest & { [kErrored]?: boolean }
   readonly reply: FastifyReply
-  readonly collector: Collector
+  readonly tasks: RequestTasks
   readonly abortGrace: number
   readonly send: FastifyReply['send']
   /** The handler has answered, or something has thrown. */
@@ -24,17 +24,17 @@ interface Watch {
 }
 
 /**
- * Tells the collector once that the response is over, and how the request ended.
+ * Tells the request's tasks once that the response is over, and how the request ended.
  *
  * `close` of the raw response is the one event that comes every time: `finish`, and with it Fastify's
  * onResponse, is missing after an HTTP/1 abort. What `close` does not say is whether the handler is done.
  */
-export function watchResponse (request: FastifyRequest, reply: WatchedReply, collector: Collector, abortGrace: number): void {
+export function watchResponse (request: FastifyRequest, reply: WatchedReply, tasks: RequestTasks, abortGrace: number): void {
   const { raw } = reply
   const watch: Watch = {
     request,
     reply,
-    collector,
+    tasks,
     abortGrace,
     send: reply.send,
     isSent: false,
@@ -97,7 +97,7 @@ function isAnswered ({ reply }: Watch): boolean {
   return reply.sent || reply.raw.headersSent
 }
 
-function end ({ request, collector, timer }: Watch, ending: Ending): void {
+function end ({ request, tasks, timer }: Watch, ending: Ending): void {
   clearTimeout(timer)
-  collector.end(request[kErrored] === true ? 'errored' : ending)
+  tasks.end(request[kErrored] === true ? 'errored' : ending)
 }

@@ -2,14 +2,13 @@ import { AsyncResource } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 // Taken here, so that a test's fake timers delay attempts and retries but never the start of tasks.
 import { setImmediate } from 'node:timers'
-import type { EscalationCause, Outcome } from '../../types/index.ts'
+import type { Ending, Outcome } from '../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_CLOSED, FST_ERR_BGT_SHUTDOWN } from '../errors.ts'
-import type { TaskSettings } from '../options.ts'
-import { Attempt, type Verdict } from '../run/attempt.ts'
+import { Attempt } from '../run/attempt.ts'
 import type { Events } from '../run/events.ts'
-import type { Handle } from '../run/handle.ts'
+import type { Stop, Verdict } from '../run/verdict.ts'
 import { type Accounts, loss } from './accounts.ts'
-import { Departures } from './departures.ts'
+import type { AddedTask } from './added-task.ts'
 import type { Escalation } from './escalation.ts'
 import { Fifo } from './fifo.ts'
 import type { Lane, Owner } from './lane.ts'
@@ -22,21 +21,32 @@ const TURN = 1
 /** ms after which a task that kept the event loop to itself is named in the log. */
 const BLOCKING = 100
 
+type TaskLane = Lane<AddedTask>
+
 /**
  * Starts tasks: in order within a lane, in turn between lanes, at most `concurrency` at once, each in a
- * turn of the event loop that is theirs for `TURN` ms. Knows nothing of HTTP.
+ * turn of the event loop that is theirs for `TURN` ms. It knows nothing of HTTP.
+ *
+ * A lane is in one of five states:
+ * - held: it collects tasks. `release` makes it ready.
+ * - ready: it waits for a turn. The turn shifts its next task and makes it running; with none left it is done.
+ * - running: `lane.attempt` stands. A verdict makes it ready, or waiting if the task is to be tried again.
+ * - waiting: `lane.retryTimer` stands. The timer, a cancel of that task or the drain makes it ready.
+ * - done: it has no task and is in no list. Another `add` makes it held or, after the response, ready.
+ * `lane.active` is true in ready, running and waiting: something will look for its next task. Tasks that are
+ * cancelled, skipped or handed over while they wait stay in the lane, and the turn passes over them.
  */
-export class Dispatcher implements Owner {
-  readonly accounts: Accounts
+export class Dispatcher implements Owner<AddedTask> {
+  readonly #accounts: Accounts
+  readonly #escalation: Escalation
+  readonly #book: StatusBook
   readonly #events: Events
   readonly #concurrency: number
-  readonly #book: StatusBook
-  readonly #departures: Departures
-  readonly #ready = new Fifo<Lane>()
+  readonly #ready = new Fifo<TaskLane>()
   /** Every lane with a task that has not ended. */
-  readonly #lanes = new Ring<Lane>()
+  readonly #lanes = new Ring<TaskLane>()
   /** Asynchronous attempts that began in the latest turn. */
-  #started: Attempt[] = []
+  #started: Attempt<AddedTask>[] = []
   #scheduled = false
   /** The plugin's own, else a turn would run in the async context of whichever request asked for it. */
   readonly #scope = new AsyncResource('BackgroundTasks')
@@ -45,60 +55,69 @@ export class Dispatcher implements Owner {
   #draining = false
   #closed = false
 
-  constructor (accounts: Accounts, events: Events, concurrency: number, book: StatusBook, escalation?: Escalation) {
-    this.accounts = accounts
+  constructor (accounts: Accounts, escalation: Escalation, book: StatusBook, events: Events, concurrency: number) {
+    this.#accounts = accounts
+    this.#escalation = escalation
+    this.#book = book
     this.#events = events
     this.#concurrency = concurrency
-    this.#book = book
-    this.#departures = new Departures(accounts, events, escalation, () => this.#schedule())
+  }
+
+  /** Tasks that have not started, or wait for their next attempt. */
+  get waiting (): number {
+    return this.#accounts.waiting
   }
 
   /**
-   * Counts a task in. It waits in its lane, which moves once it is released. Where there is no room for
-   * it, it leaves then for the queue, or is lost now.
+   * Counts a task in. It waits in its lane, which moves once it is released. With an `overflow` there is no
+   * room for it: it leaves for the queue when its lane is released, or is lost now.
    */
-  add (handle: Handle, overflow?: Error): void {
-    const { lane, name } = handle
-    this.accounts.open()
+  add (task: AddedTask, overflow?: Error): void {
+    const { lane, name } = task
+    this.#accounts.add()
     if (overflow !== undefined) {
-      if (!this.wants(handle.settings, 'overflow')) return this.accounts.settle(handle, loss('overflow', 0, overflow))
-      this.#departures.hold(handle, overflow)
+      if (!this.#escalation.takes(task.settings, 'overflow')) return this.#accounts.settle(task, loss('overflow', 0, overflow))
+      this.#escalation.hold(task, overflow)
     }
-    if (this.#closed) return this.#giveUp(handle, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
-    lane.push(handle)
+    if (this.#closed) return this.#giveUp(task, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
+    lane.push(task)
     this.#lanes.add(lane)
   }
 
-  release (lane: Lane): void {
-    this.#departures.release(lane)
+  release (lane: TaskLane): void {
+    this.#escalation.release(lane)
     if (!lane.active) this.#advance(lane)
   }
 
-  wants (settings: TaskSettings, cause: EscalationCause): boolean {
-    return this.#departures.wants(settings, cause)
+  skip (task: AddedTask, reason: Ending): void {
+    this.#accounts.settle(task, { state: 'skipped', attempts: 0, reason })
   }
 
-  identified (handle: Handle): void {
-    if (handle.form === 'payload') this.#book.add(handle)
-  }
-
-  progress (handle: Handle, value: unknown): void {
-    this.#book.progress(handle, value)
-  }
-
-  cancel (handle: Handle): 'cancelled' | 'running' | 'finished' {
-    const { lane, state } = handle
-    if (handle.outcome !== undefined) return 'finished'
+  cancel (task: AddedTask): 'cancelled' | 'running' | 'finished' {
+    const { lane, state } = task
+    if (task.outcome !== undefined) return 'finished'
     // The lane may be running another task by now.
-    if (this.#departures.has(handle)) return 'running'
-    const outcome = { state: 'cancelled', attempts: handle.attempt, error: new FST_ERR_BGT_CANCELLED(handle.name) } as const
+    if (this.#escalation.has(task)) return 'running'
+    const stop: Stop = { state: 'cancelled', attempts: task.attempt, error: new FST_ERR_BGT_CANCELLED(task.name) }
     if (state === 'running') {
-      lane.attempt!.stop(outcome)
+      lane.attempt!.stop(stop)
       return 'running'
     }
-    this.accounts.settle(handle, outcome)
+    this.#accounts.settle(task, stop)
     if (state === 'retrying') this.#wake(lane)
     return 'cancelled'
+  }
+
+  identified (task: AddedTask): void {
+    if (task.form === 'payload') this.#book.add(task)
+  }
+
+  progress (task: AddedTask, value: unknown): void {
+    this.#book.progress(task, value)
+  }
+
+  countAbandoned (change: 1 | -1): void {
+    this.#accounts.countAbandoned(change)
   }
 
   /** From now on no retry waits: those that do are tried once more at once, and a failure is final, or goes to the queue. */
@@ -110,11 +129,11 @@ export class Dispatcher implements Owner {
   /** Aborts what runs, and records as lost what waits and what is added from now on. */
   close (drainTimeout: number): void {
     this.#closed = true
-    const lost = ({ name, attempt }: Handle) =>
+    const lost = ({ name, attempt }: AddedTask) =>
       loss('shutdown', attempt, new FST_ERR_BGT_SHUTDOWN(name, drainTimeout))
     for (const lane of this.#lanes.items()) {
-      lane.attempt?.stop(lost(lane.attempt.handle))
-      for (let handle; (handle = this.#nextOf(lane)) !== undefined;) this.#giveUp(handle, lost(handle))
+      lane.attempt?.stop(lost(lane.attempt.run))
+      for (let task; (task = this.#nextOf(lane)) !== undefined;) this.#giveUp(task, lost(task))
     }
   }
 
@@ -139,15 +158,15 @@ export class Dispatcher implements Owner {
     while (now < end && this.#hasRoom()) {
       const lane = this.#ready.shift()
       if (lane === undefined) break
-      const handle = this.#nextOf(lane)
-      if (handle === undefined) {
+      const task = this.#nextOf(lane)
+      if (task === undefined) {
         this.#advance(lane)
         continue
       }
-      this.#start(lane, handle, now)
+      this.#start(lane, task, now)
       const before = now
       now = performance.now()
-      if (now - before > BLOCKING) this.#events.blocked(handle, now - before)
+      if (now - before > BLOCKING) this.#events.blocked(task, now - before)
     }
     this.#scheduled = false
     this.#schedule()
@@ -162,54 +181,58 @@ export class Dispatcher implements Owner {
   }
 
   #hasRoom (): boolean {
-    return this.accounts.in.running < this.#concurrency
+    return this.#accounts.running < this.#concurrency
   }
 
-  #start (lane: Lane, handle: Handle, now: number): void {
-    handle.attempt++
-    this.accounts.move(handle, 'running')
-    const attempt = lane.attempt = new Attempt(handle, now, this.#ended)
-    if (handle.isKnown) this.#book.started(handle)
-    this.#events.started(handle)
+  #start (lane: TaskLane, task: AddedTask, now: number): void {
+    task.attempt++
+    const attempt = lane.attempt = new Attempt(task, now, this.#ended)
+    this.#accounts.start(task)
     attempt.start()
     if (attempt.running) this.#started.push(attempt)
   }
 
-  readonly #ended = (attempt: Attempt, verdict: Verdict): void => {
-    const { handle, startedAt } = attempt
-    const { lane } = handle
+  readonly #ended = ({ run: task, startedAt }: Attempt<AddedTask>, verdict: Verdict): void => {
+    const { lane } = task
     lane.attempt = undefined
     if (verdict.state !== 'retrying' || this.#draining) {
-      this.#settle(handle, verdict, startedAt)
+      this.#settle(task, verdict, startedAt)
       this.#advance(lane)
       return
     }
-    this.accounts.move(handle, 'retrying')
-    if (handle.isKnown) this.#book.failed(handle, verdict.error)
-    lane.unshift(handle)
+    lane.unshift(task)
     lane.retryTimer = setTimeout(() => this.#wake(lane), verdict.delay)
-    this.#events.retrying(handle, verdict)
+    this.#accounts.retry(task, verdict)
     this.#schedule()
   }
 
-  #settle (handle: Handle, verdict: Verdict, startedAt: number): void {
-    if (verdict.state === 'lost') return this.#giveUp(handle, verdict)
+  #settle (task: AddedTask, verdict: Verdict, startedAt: number): void {
+    if (verdict.state === 'lost') return this.#giveUp(task, verdict)
     // Only the shutdown keeps it from another attempt.
     const isCutShort = verdict.state === 'retrying'
-    const outcome = isCutShort ? { state: 'failed', attempts: handle.attempt, error: verdict.error } as const : verdict
+    const outcome: Outcome = isCutShort ? { state: 'failed', attempts: task.attempt, error: verdict.error } : verdict
     const escalates = outcome.state === 'failed' &&
-      (this.wants(handle.settings, 'failure') || (isCutShort && this.wants(handle.settings, 'shutdown')))
-    if (escalates) this.#departures.start(handle, outcome, startedAt)
-    else this.accounts.settle(handle, outcome, startedAt)
+      (this.#takes(task, 'failure') || (isCutShort && this.#takes(task, 'shutdown')))
+    if (escalates) this.#escalate(task, outcome, startedAt)
+    else this.#accounts.settle(task, outcome, startedAt)
   }
 
   /** This process will not run it any more, but the queue may. */
-  #giveUp (handle: Handle, lost: Outcome): void {
-    if (this.wants(handle.settings, 'shutdown')) this.#departures.start(handle, lost)
-    else this.accounts.settle(handle, lost)
+  #giveUp (task: AddedTask, lost: Stop): void {
+    if (this.#takes(task, 'shutdown')) this.#escalate(task, lost)
+    else this.#accounts.settle(task, lost)
   }
 
-  #wake (lane: Lane): void {
+  #takes ({ settings }: AddedTask, cause: 'failure' | 'shutdown'): boolean {
+    return this.#escalation.takes(settings, cause)
+  }
+
+  /** Its place among those that run is free only once it has left. */
+  #escalate (task: AddedTask, otherwise: Outcome, startedAt?: number): void {
+    void this.#escalation.take(task, otherwise, startedAt).then(() => this.#schedule())
+  }
+
+  #wake (lane: TaskLane): void {
     if (lane.retryTimer === undefined) return
     clearTimeout(lane.retryTimer)
     lane.retryTimer = undefined
@@ -217,14 +240,14 @@ export class Dispatcher implements Owner {
   }
 
   /** The next task that has not been cancelled, skipped or handed over meanwhile. */
-  #nextOf (lane: Lane): Handle | undefined {
-    let handle = lane.shift()
-    while (handle !== undefined && (handle.outcome !== undefined || this.#departures.has(handle))) handle = lane.shift()
-    return handle
+  #nextOf (lane: TaskLane): AddedTask | undefined {
+    let task = lane.shift()
+    while (task !== undefined && (task.outcome !== undefined || this.#escalation.has(task))) task = lane.shift()
+    return task
   }
 
   /** Puts the lane in line for its next task, behind all the others; or retires it, having none. */
-  #advance (lane: Lane): void {
+  #advance (lane: TaskLane): void {
     lane.active = lane.head !== undefined
     if (lane.active) this.#ready.push(lane)
     else this.#lanes.delete(lane)

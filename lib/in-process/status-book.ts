@@ -1,18 +1,22 @@
 import type { TaskInfo } from '../../types/index.ts'
 import { describeFailure, type Failure } from '../failure.ts'
 import { jsonCopy } from '../json.ts'
-import type { ResolvedOptions } from '../options.ts'
-import type { Handle } from '../run/handle.ts'
+import type { AddedTask } from './added-task.ts'
 
 interface Open {
-  readonly handle: Handle
+  readonly task: AddedTask
   readonly enqueuedAt: number
   startedAt: number | undefined
   progress: unknown
   error: Failure | undefined
 }
 
-/** What `status` knows of this process's tasks: those whose id somebody has read, and for a while after their end. */
+interface Limits {
+  readonly status: { readonly max: number, readonly ttl: number }
+  readonly maxPayload: number
+}
+
+/** The tasks of this process whose id somebody has read, for `status`: until their end, and for a while after it. */
 export class StatusBook {
   readonly #open = new Map<string, Open>()
   /** In the order in which they ended. */
@@ -21,44 +25,44 @@ export class StatusBook {
   readonly #ttl: number
   readonly #maxPayload: number
 
-  constructor ({ status: { max, ttl }, maxPayload }: Pick<ResolvedOptions, 'status' | 'maxPayload'>) {
+  constructor ({ status: { max, ttl }, maxPayload }: Limits) {
     this.#max = max
     this.#ttl = ttl
     this.#maxPayload = maxPayload
   }
 
   /** Called when the id of a defined task is read for the first time: nobody asks for one that nobody knows. */
-  add (handle: Handle): void {
+  add (task: AddedTask): void {
     const now = Date.now()
-    const startedAt = handle.state === 'running' ? now : undefined
-    this.#open.set(handle.id, { handle, enqueuedAt: now, startedAt, progress: undefined, error: undefined })
-    void handle.settled.then(() => this.#end(handle))
+    const startedAt = task.state === 'running' ? now : undefined
+    this.#open.set(task.id, { task, enqueuedAt: now, startedAt, progress: undefined, error: undefined })
+    void task.settled.then(() => this.#end(task))
   }
 
   /** Called for each attempt, of tasks whose id was read before. */
-  started ({ id }: Handle): void {
+  started ({ id }: AddedTask): void {
     const entry = this.#open.get(id)
     if (entry !== undefined) entry.startedAt = Date.now()
   }
 
   /** Called when another attempt is to follow. */
-  failed ({ id }: Handle, error: Error): void {
+  failed ({ id }: AddedTask, error: Error): void {
     const entry = this.#open.get(id)
     if (entry !== undefined) entry.error = describeFailure(error)
   }
 
-  progress ({ id, name, lane }: Handle, value: unknown): void {
+  progress ({ id, name, log }: AddedTask, value: unknown): void {
     const entry = this.#open.get(id)
     if (entry === undefined) return
     try {
       entry.progress = jsonCopy(value, this.#maxPayload)
     } catch (err) {
-      lane.log.warn({ err, task: name, taskId: id }, 'background task progress was not kept')
+      log.warn({ err, task: name, taskId: id }, 'background task progress was not kept')
     }
   }
 
-  handle (id: string): Handle | undefined {
-    return this.#open.get(id)?.handle
+  task (id: string): AddedTask | undefined {
+    return this.#open.get(id)?.task
   }
 
   /** `undefined` for a task that was never known here, is forgotten, or has gone to the queue. */
@@ -69,8 +73,8 @@ export class StatusBook {
     return this.#ended.get(id)
   }
 
-  #end (handle: Handle): void {
-    const { id, outcome } = handle
+  #end (task: AddedTask): void {
+    const { id, outcome } = task
     const info = describe(this.#open.get(id)!)
     this.#open.delete(id)
     if (outcome!.state === 'escalated') return
@@ -98,7 +102,8 @@ export class StatusBook {
   }
 }
 
-function describe ({ handle: { id, name, state, attempt, outcome }, enqueuedAt, startedAt, progress, error: earlier }: Open): TaskInfo {
+function describe ({ task, enqueuedAt, startedAt, progress, error: earlier }: Open): TaskInfo {
+  const { id, name, state, attempt, outcome } = task
   const error = outcome !== undefined && 'error' in outcome ? describeFailure(outcome.error) : earlier
   return {
     id,

@@ -1,81 +1,100 @@
-import type { Enqueued, EnqueueOptions, Job, QueueAdapter, Receipt, Task } from '../../types/index.ts'
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Capabilities, Enqueued, EnqueueOptions, Job, QueueAdapter, Receipt, Task } from '../../types/index.ts'
+import { check, type Checker, ms } from '../check.ts'
 import { FST_ERR_BGT_INVALID_PAYLOAD } from '../errors.ts'
-import { checkJson } from '../json.ts'
-import { checkOptions, type ResolvedOptions } from '../options.ts'
-import { type Registered, type Registry, requireCapability, settingsOf } from '../task/task.ts'
-import { withDeadline } from '../time.ts'
+import { requireCapability } from '../task/capability.ts'
+import { priority } from '../task/define.ts'
+import type { DefinedSettings, Registry } from '../task/registry.ts'
 import { asUnavailable } from '../unavailable.ts'
-import { Batches, Shipment, store } from './group-commit.ts'
-import { jobId, makeData, makeJob, type Origin } from './job.ts'
+import { GroupCommit } from './group-commit.ts'
+import type { Jobs, Origin } from './jobs.ts'
+import { Shipment } from './shipment.ts'
 
 /** Jobs of a bulk that go in one call, where the engine has no limit of its own. */
 const CHUNK = 1_000
 
-/** Makes jobs of tasks and payloads, and stores them. */
+const YEAR = 365 * 86_400_000
+
+const jobOptions = { delay: ms(YEAR), priority, tx: Type.Optional(Type.Unknown()) }
+const strict = { additionalProperties: false }
+const key = Type.Optional(Type.String({ minLength: 1, maxLength: 512 }))
+
+const ofOne: Checker = TypeCompiler.Compile(Type.Object({ ...jobOptions, key }, strict))
+const ofMany: Checker = TypeCompiler.Compile(Type.Object(jobOptions, strict))
+
+/** The capabilities that options of `enqueue` need. */
+const needs: Record<keyof EnqueueOptions, keyof Capabilities> =
+  { delay: 'delay', priority: 'priority', key: 'dedupe', tx: 'transactional' }
+
+/** Stores tasks as jobs. */
 export class Producer {
+  readonly jobs: Jobs
   readonly #adapter: QueueAdapter
   readonly #registry: Registry
-  readonly #options: ResolvedOptions
-  readonly #batches: Batches
+  readonly #timeout: number
+  readonly #groupCommit: GroupCommit
   enqueued = 0
 
-  constructor (adapter: QueueAdapter, registry: Registry, options: ResolvedOptions) {
+  /** @param timeout ms from the call on, after which nothing is sent any more, nor waited for. */
+  constructor (adapter: QueueAdapter, jobs: Jobs, registry: Registry, timeout: number) {
+    this.jobs = jobs
     this.#adapter = adapter
     this.#registry = registry
-    this.#options = options
-    this.#batches = new Batches(adapter, options.enqueueTimeout)
+    this.#timeout = timeout
+    this.#groupCommit = new GroupCommit(adapter)
   }
 
   async enqueue (task: Task, payload: unknown, options: EnqueueOptions, origin: Origin): Promise<Enqueued> {
-    const registered = this.#check('enqueue', task, options)
-    this.#checkPayload(task, payload)
-    const data = makeData(task, payload, origin, this.#options.trace, options.delay)
-    const job = makeJob(jobId(task, options.key), registered, data, options)
+    const settings = this.#check(task, options, ofOne)
+    task.parse(payload)
+    const job = this.jobs.make(settings, payload, origin, options)
     return this.#count(await this.send(job, options.tx), options.key)
   }
 
   async enqueueMany (task: Task, payloads: readonly unknown[], options: EnqueueOptions, origin: Origin): Promise<Enqueued[]> {
-    const registered = this.#check('enqueueMany', task, options)
+    const settings = this.#check(task, options, ofMany)
     if (!Array.isArray(payloads)) throw new FST_ERR_BGT_INVALID_PAYLOAD(task.name, 'enqueueMany expects an array of payloads')
-    for (const payload of payloads) this.#checkPayload(task, payload)
-    const shipments = payloads.map(payload => {
-      const data = makeData(task, payload, origin, this.#options.trace, options.delay)
-      return new Shipment(makeJob(jobId(task, undefined), registered, data, options))
+    const jobs = payloads.map(payload => {
+      task.parse(payload)
+      return this.jobs.make(settings, payload, origin, options)
     })
     const { batch } = this.#adapter.capabilities
     const size = batch === false ? CHUNK : batch.max
     const enqueued: Enqueued[] = []
-    for (let start = 0; start < shipments.length; start += size) {
-      const chunk = shipments.slice(start, start + size)
-      try {
-        const receipts = await store(chunk, jobs => this.#call(jobs, options.tx))
-        enqueued.push(...receipts.filter(({ error }) => error === undefined).map(receipt => this.#count(receipt)))
-        for (const [index, receipt] of receipts.entries()) throwRefusal(chunk[index]!, receipt)
-      } catch (error) {
-        throw this.#unavailable(chunk.find(({ refused }) => refused) ?? chunk[0]!, error, { enqueued })
-      }
+    for (let start = 0; start < jobs.length; start += size) {
+      await this.#storeChunk(jobs.slice(start, start + size), options.tx, enqueued)
     }
     return enqueued
   }
 
   /** Stores a job that has been checked. */
   async send (job: Job, tx?: unknown): Promise<Receipt> {
-    const shipment = new Shipment(job)
+    const shipment = new Shipment([job], this.#timeout, tx)
+    if (tx === undefined) this.#groupCommit.send(shipment)
+    else this.#groupCommit.sendAlone(shipment)
     try {
-      // What belongs to a transaction must not wait for what does not.
-      const receipt = tx === undefined
-        ? await this.#batches.add(shipment)
-        : (await store([shipment], jobs => this.#call(jobs, tx)))[0]!
-      throwRefusal(shipment, receipt)
-      return receipt
+      const [receipt] = await shipment.receipts
+      if (receipt!.error !== undefined) throw receipt!.error
+      return receipt!
     } catch (error) {
-      throw this.#unavailable(shipment, error)
+      throw this.#unavailable(shipment, job, error)
     }
   }
 
-  #call (jobs: readonly Job[], tx?: unknown): Promise<Receipt[]> {
-    return withDeadline(this.#options.enqueueTimeout, signal =>
-      this.#adapter.enqueue(jobs, { signal, ...(tx !== undefined && { tx }) }))
+  /** Adds to `enqueued` what is stored, which an error then tells of. */
+  async #storeChunk (chunk: readonly Job[], tx: unknown, enqueued: Enqueued[]): Promise<void> {
+    const shipment = new Shipment(chunk, this.#timeout, tx)
+    this.#groupCommit.sendAlone(shipment)
+    let refused = 0
+    try {
+      const receipts = await shipment.receipts
+      for (const receipt of receipts) if (receipt.error === undefined) enqueued.push(this.#count(receipt))
+      refused = receipts.findIndex(({ error }) => error !== undefined)
+      if (refused !== -1) throw receipts[refused]!.error!
+    } catch (error) {
+      throw this.#unavailable(shipment, chunk[refused]!, error, { enqueued })
+    }
   }
 
   /** An id without a key is new: where the queue knows it, it is from a call whose answer was lost. */
@@ -85,30 +104,18 @@ export class Producer {
     return { id, deduplicated }
   }
 
-  #unavailable ({ ambiguous, job }: Shipment, cause: unknown, details: object = {}): Error {
-    return asUnavailable(this.#adapter.name, cause, { ambiguous, id: job.id, ...details })
+  #unavailable ({ ambiguous }: Shipment, { id }: Job, cause: unknown, details: object = {}): Error {
+    return asUnavailable(this.#adapter.name, cause, { ambiguous, id, ...details })
   }
 
-  #check (kind: 'enqueue' | 'enqueueMany', task: Task, options: EnqueueOptions): Registered {
-    const settings = settingsOf(this.#registry, task)
-    checkOptions(kind, 'options', options)
+  #check (task: Task, options: EnqueueOptions, checker: Checker): DefinedSettings {
+    const settings = this.#registry.settingsOf(task)
+    check(checker, 'options', options)
     const what = `Task "${task.name}"`
-    if (options.delay !== undefined) requireCapability(this.#adapter, 'delay', what)
-    if (options.priority !== undefined) requireCapability(this.#adapter, 'priority', what)
-    if (options.key !== undefined) requireCapability(this.#adapter, 'dedupe', what)
-    if (options.tx !== undefined) requireCapability(this.#adapter, 'transactional', what)
+    for (const [option, capability] of Object.entries(needs)) {
+      if (options[option as keyof EnqueueOptions] !== undefined) requireCapability(this.#adapter, capability, what)
+    }
     if (settings.retry !== undefined) requireCapability(this.#adapter, 'retry', what)
-    return { task, settings }
+    return settings
   }
-
-  #checkPayload (task: Task, payload: unknown): void {
-    task.parse(payload)
-    checkJson(task.name, payload, this.#options.maxPayload)
-  }
-}
-
-function throwRefusal (shipment: Shipment, { error }: Receipt): void {
-  if (error === undefined) return
-  shipment.refused = true
-  throw error
 }

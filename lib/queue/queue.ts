@@ -1,37 +1,57 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { Cancellation, Enqueued, EnqueueOptions, Health, JobInfo, QueueAdapter, ScheduleOptions, Task, Worker as WorkerHandle, WorkerOptions } from '../../types/index.ts'
-import { brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NOT_READY } from '../errors.ts'
-import { Escalation } from '../in-process/escalation.ts'
-import { checkJson } from '../json.ts'
-import { checkOptions, resolveWorkerOptions, type ResolvedOptions } from '../options.ts'
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyBaseLogger } from 'fastify'
+import type {
+  Cancellation, Enqueued, EnqueueOptions, Health, JobInfo, QueueAdapter, ScheduleOptions, Task, TracePropagation,
+  Worker as WorkerHandle, WorkerOptions
+} from '../../types/index.ts'
+import { check, type Checker } from '../check.ts'
+import { FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NOT_READY } from '../errors.ts'
 import type { Events } from '../run/events.ts'
-import { type Registry, requireCapability, settingsOf } from '../task/task.ts'
+import { requireCapability } from '../task/capability.ts'
+import type { Registry } from '../task/registry.ts'
+import { taskName } from '../task/settings.ts'
 import { withDeadline } from '../time.ts'
 import { asUnavailable } from '../unavailable.ts'
-import { makeData, ONCE, type Origin } from './job.ts'
+import { Jobs, type Origin } from './jobs.ts'
 import { Producer } from './producer.ts'
-import { Worker } from './worker.ts'
+import { type Application, Worker } from './worker.ts'
+import { resolveWorkerOptions } from './worker-options.ts'
 
 /** ms that an adapter gets to close. */
 const CLOSING = 5_000
 
-/** The queue side of an application: its adapter, if it has one, and whoever uses it. */
+const scheduleOptions: Checker = TypeCompiler.Compile(Type.Object({
+  cron: Type.String({ minLength: 1 }),
+  timezone: Type.Optional(Type.String({ minLength: 1 })),
+  payload: Type.Optional(Type.Unknown()),
+  name: Type.Optional(taskName)
+}, { additionalProperties: false }))
+
+interface Options {
+  readonly adapter: QueueAdapter | undefined
+  readonly registry: Registry
+  readonly enqueueTimeout: number
+  readonly maxPayload: number
+  readonly trace: TracePropagation | undefined
+  readonly drainTimeout: number
+}
+
+/** The queue side of an application: its adapter, if it has one, and all that uses it. */
 export class Queue {
   readonly adapter: QueueAdapter | undefined
   readonly producer: Producer | undefined
-  readonly escalation: Escalation | undefined
-  readonly #registry: Registry
+  readonly #jobs: Jobs
   readonly #events: Events
-  readonly #options: ResolvedOptions
+  readonly #options: Options
   readonly #workers: Worker[] = []
   #started = false
 
-  constructor (registry: Registry, events: Events, options: ResolvedOptions) {
-    const { adapter } = options
+  constructor (events: Events, options: Options) {
+    const { adapter, registry, enqueueTimeout } = options
     this.adapter = adapter
-    this.producer = adapter && new Producer(adapter, registry, options)
-    this.escalation = this.producer && new Escalation(this.producer, options)
-    this.#registry = registry
+    this.#jobs = new Jobs(options)
+    this.producer = adapter && new Producer(adapter, this.#jobs, registry, enqueueTimeout)
     this.#events = events
     this.#options = options
   }
@@ -40,12 +60,8 @@ export class Queue {
     return this.producer?.enqueued ?? 0
   }
 
-  get #queues (): string[] {
-    return [...new Set([...this.#registry.values()].map(({ task }) => task.queue))]
-  }
-
   async start (log: FastifyBaseLogger): Promise<void> {
-    await this.adapter?.start({ queues: this.#queues, log })
+    await this.adapter?.start({ queues: this.#options.registry.queues, log })
     this.#started = true
   }
 
@@ -69,28 +85,19 @@ export class Queue {
     return await this.#ask(adapter => adapter.cancel!(id))
   }
 
-  async schedule (task: Task, options: ScheduleOptions<unknown>): Promise<void> {
+  async schedule (task: Task, given: ScheduleOptions<unknown>): Promise<void> {
     const adapter = this.#require('schedule')
     requireCapability(adapter, 'schedule', `A schedule of task "${task.name}"`)
-    const settings = settingsOf(this.#registry, task)
-    checkOptions('schedule', 'options', options)
-    const { cron, timezone, payload, name = task.name } = options
+    const settings = this.#options.registry.settingsOf(task)
+    check(scheduleOptions, 'options', given)
+    const { cron, payload, name = task.name, timezone } = given
     if (adapter.capabilities.schedule === 'minute' && cron.trim().split(/\s+/).length > 5) {
       throw new FST_ERR_BGT_NO_CAPABILITY(`The schedule "${cron}"`, 'schedule by the second', adapter.name)
     }
     task.parse(payload)
-    checkJson(task.name, payload, this.#options.maxPayload)
-    const { enqueuedAt, ...data } = makeData(task, payload, {}, this.#options.trace)
-    await this.#ask(() => adapter.schedule!({
-      name,
-      cron,
-      ...(timezone !== undefined && { timezone }),
-      queue: task.queue,
-      task: task.name,
-      data,
-      priority: task.priority,
-      retry: settings.retry ?? ONCE
-    }))
+    const { queue, priority, retry, data: { enqueuedAt, ...data } } = this.#jobs.make(settings, payload, {})
+    const zone = timezone === undefined ? undefined : { timezone }
+    await this.#ask(() => adapter.schedule!({ name, cron, ...zone, queue, task: task.name, data, priority, retry }))
   }
 
   async unschedule (name: string): Promise<boolean> {
@@ -108,11 +115,11 @@ export class Queue {
     }
   }
 
-  async work (app: FastifyInstance, given: WorkerOptions): Promise<WorkerHandle> {
+  async work (given: WorkerOptions, host: Pick<Application, 'log' | 'requestIdLabel'>): Promise<WorkerHandle> {
     const adapter = this.#require('work')
-    const options = resolveWorkerOptions(given, { queues: this.#queues, drainTimeout: this.#options.drainTimeout })
-    this.#checkWork(options.queues)
-    const worker = new Worker(app, adapter, this.#registry, this.#events, { ...options, plugin: this.#options })
+    const { registry, drainTimeout, maxPayload, trace } = this.#options
+    const options = resolveWorkerOptions(given, { queues: registry.queues, drainTimeout })
+    const worker = new Worker(adapter, { ...host, events: this.#events, registry, maxPayload, trace }, options)
     this.#workers.push(worker)
     await worker.start()
     return worker
@@ -127,16 +134,8 @@ export class Queue {
     try {
       await withDeadline(CLOSING, () => this.adapter!.close({ grace: CLOSING }))
     } catch (err) {
-      log.error({ err, adapter: this.adapter.name }, 'background tasks queue failed to close')
+      log.error({ err, adapter: this.adapter.name }, 'background task queue failed to close')
     }
-  }
-
-  /** A worker that had nothing to do would wait for ever, and look well. */
-  #checkWork (queues: readonly string[]): void {
-    const known = this.#queues
-    if (known.length === 0) throw new FST_ERR_BGT_INVALID_OPTIONS('options/tasks', 'Expected a task for the worker to run, got []')
-    const index = queues.findIndex(queue => !known.includes(queue))
-    if (index !== -1) throw new FST_ERR_BGT_INVALID_OPTIONS(`options/queues/${index}`, `Expected one of ${known.join(', ')}, which have tasks, got ${brief(queues[index])}`)
   }
 
   #require (what: string): QueueAdapter {

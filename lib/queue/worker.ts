@@ -1,41 +1,51 @@
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { ActiveJob, Consumer, JobVerdict, QueueAdapter, Worker as WorkerHandle, WorkerStats } from '../../types/index.ts'
+import type { FastifyBaseLogger } from 'fastify'
+import type {
+  ActiveJob, Consumer, JobVerdict, QueueAdapter, TracePropagation, Worker as WorkerHandle, WorkerStats
+} from '../../types/index.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
-import type { ResolvedOptions, ResolvedWorkerOptions } from '../options.ts'
 import type { Events } from '../run/events.ts'
-import type { Registered, Registry } from '../task/task.ts'
+import type { DefinedSettings, Registry } from '../task/registry.ts'
 import { within } from '../time.ts'
 import { JobRun } from './job-run.ts'
+import { continueTrace } from './trace.ts'
+import type { ResolvedWorkerOptions } from './worker-options.ts'
 
 /** ms that aborted jobs get to end, and then their verdicts to be recorded. */
 const LAST_CALL = 1_000
 
-type Options = ResolvedWorkerOptions & { plugin: ResolvedOptions }
+/** The application that a worker runs jobs for. */
+export interface Application {
+  readonly log: FastifyBaseLogger
+  /** The name that a request's id has in log lines. */
+  readonly requestIdLabel: string
+  readonly events: Events
+  readonly registry: Registry
+  readonly maxPayload: number
+  readonly trace: TracePropagation | undefined
+}
 
 /** Takes jobs from queues, runs their tasks, and says what became of them. */
 export class Worker implements WorkerHandle {
   readonly queues: readonly string[]
   readonly drainTimeout: number
-  readonly #app: FastifyInstance
-  readonly #log: FastifyBaseLogger
   readonly #adapter: QueueAdapter
-  readonly #registry: Registry
-  readonly #events: Events
-  readonly #options: Options
+  readonly #application: Application
+  readonly #options: ResolvedWorkerOptions
   readonly #runs = new Set<JobRun>()
   readonly #stats: WorkerStats = { running: 0, completed: 0, failed: 0, retrying: 0, postponed: 0, cancelled: 0, abandoned: 0 }
   #consumers: Consumer[] = []
   #closed: Promise<void> | undefined = undefined
 
-  constructor (app: FastifyInstance, adapter: QueueAdapter, registry: Registry, events: Events, options: Options) {
-    this.queues = [...new Set(options.queues)]
+  constructor (adapter: QueueAdapter, application: Application, options: ResolvedWorkerOptions) {
+    this.queues = options.queues
     this.drainTimeout = options.drainTimeout
-    this.#app = app
-    this.#log = app.log
     this.#adapter = adapter
-    this.#registry = registry
-    this.#events = events
+    this.#application = application
     this.#options = options
+  }
+
+  get #log (): FastifyBaseLogger {
+    return this.#application.log
   }
 
   async start (): Promise<void> {
@@ -48,7 +58,7 @@ export class Worker implements WorkerHandle {
       await this.close()
       throw failure.reason
     }
-    this.#log.info({ queues: this.queues, concurrency, adapter: this.#adapter.name }, 'background tasks worker started')
+    this.#log.info({ queues: this.queues, concurrency, adapter: this.#adapter.name }, 'background task worker started')
   }
 
   stats (): WorkerStats {
@@ -62,7 +72,7 @@ export class Worker implements WorkerHandle {
   async #close (): Promise<void> {
     const { drainTimeout } = this
     const grace = drainTimeout + 2 * LAST_CALL
-    const failed = (err: unknown): void => this.#log.error({ err }, 'background tasks worker failed to close')
+    const failed = (err: unknown): void => this.#log.error({ err }, 'background task worker failed to close')
     const closed = Promise.all(this.#consumers.map(consumer => consumer.close({ grace }))).catch(failed)
     if (await within(drainTimeout, closed)) return
     for (const run of this.#runs) run.shutDown(drainTimeout)
@@ -72,12 +82,12 @@ export class Worker implements WorkerHandle {
   }
 
   async #run (job: ActiveJob): Promise<JobVerdict> {
-    const registered = this.#registry.get(job.task)
-    const verdict = registered === undefined
+    const settings = this.#application.registry.get(job.task)
+    const verdict = settings === undefined
       ? this.#leave(job, 'it is not among its tasks')
-      : job.data.version > registered.task.version
-        ? this.#leave(job, `it has version ${registered.task.version}`)
-        : await this.#perform(job, registered)
+      : job.data.version > settings.task.version
+        ? this.#leave(job, `it has version ${settings.task.version}`)
+        : await this.#perform(job, settings)
     this.#stats[verdict.state]++
     return verdict
   }
@@ -87,21 +97,27 @@ export class Worker implements WorkerHandle {
     const { delay, grace } = this.#options.unknown
     const error = new FST_ERR_BGT_UNKNOWN_TASK(task, data.version, problem)
     const isOverdue = Date.now() - data.enqueuedAt - (data.delay ?? 0) > grace
-    this.#log[isOverdue ? 'error' : 'warn']({ err: error, task, taskId: id }, isOverdue ? 'background task failed' : 'background task left to another worker')
+    const [level, message] = isOverdue ? ['error', 'failed'] as const : ['warn', 'left to another worker'] as const
+    this.#log[level]({ err: error, task, taskId: id }, `background task ${message}`)
     return isOverdue ? { state: 'failed', error } : { state: 'postponed', error, delay }
   }
 
-  async #perform (job: ActiveJob, registered: Registered): Promise<JobVerdict> {
-    const run = new JobRun(job, registered, this.#events, { log: this.#logFor(job), stats: this.#stats, plugin: this.#options.plugin, keepsResult: this.#adapter.capabilities.result })
-    this.#runs.add(run)
-    const verdict = await run.perform()
-    this.#runs.delete(run)
-    return verdict
+  #perform (job: ActiveJob, settings: DefinedSettings): Promise<JobVerdict> {
+    const log = this.#logFor(job)
+    return continueTrace(job, this.#application.trace, log, async () => {
+      const { events, maxPayload } = this.#application
+      const maxResult = this.#adapter.capabilities.result ? maxPayload : 0
+      const run = new JobRun(job, settings, { events, log, stats: this.#stats, maxResult })
+      this.#runs.add(run)
+      const verdict = await run.perform()
+      this.#runs.delete(run)
+      return verdict
+    })
   }
 
   /** Lines of a job have the id of the request that enqueued it, under the name it has everywhere. */
   #logFor ({ data: { requestId } }: ActiveJob): FastifyBaseLogger {
     if (requestId === undefined) return this.#log
-    return this.#log.child({ [this.#app.initialConfig.requestIdLogLabel!]: requestId })
+    return this.#log.child({ [this.#application.requestIdLabel]: requestId })
   }
 }

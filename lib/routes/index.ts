@@ -6,7 +6,7 @@ import type { TaskInfo } from '../../types/index.ts'
 import type { RoutesOptions } from '../../types/routes.ts'
 import { check, type Checker } from '../check.ts'
 import { brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_ENDED, FST_ERR_BGT_TASK_NOT_FOUND } from '../errors.ts'
-import { Handle } from '../run/handle.ts'
+import { AddedTask } from '../in-process/added-task.ts'
 import { isUuid } from '../uuid.ts'
 import { cancelRoute, statusRoute } from './schemas.ts'
 import { etagOf, isFresh, retryAfter, viewOf } from './view.ts'
@@ -55,7 +55,7 @@ function homeOf ({ prefix }: FastifyInstance): string {
 
 /** Of what has a status. */
 function idOf (task: { readonly id: string }): string {
-  const isDefined = !(task instanceof Handle) || task.form === 'payload'
+  const isDefined = !(task instanceof AddedTask) || task.form === 'payload'
   if (isDefined && typeof (task as Partial<typeof task> | null)?.id === 'string') return task.id
   throw new FST_ERR_BGT_INVALID_TASK(`reply.accepted expects what "enqueue" resolved with, or what "add" returned for a task made by defineTask, got ${brief(task)}`)
 }

@@ -1,50 +1,40 @@
-import type { Outcome, RetryOptions } from '../../types/index.ts'
+import type { RetryOptions } from '../../types/index.ts'
 import { FST_ERR_BGT_TIMEOUT, toError } from '../errors.ts'
 import { isThenable } from '../thenable.ts'
 import { Context } from './context.ts'
-import type { Handle } from './handle.ts'
 import { isRetryable } from './non-retryable.ts'
+import type { TaskRun } from './task-run.ts'
 import { callTraced } from './tracing.ts'
-
-export interface Retry {
-  readonly state: 'retrying'
-  readonly error: Error
-  /** ms */
-  readonly delay: number
-}
+import type { Stop, Verdict } from './verdict.ts'
 
 const { then } = Promise.prototype
 
-/** What an attempt comes to: the task's outcome, or another attempt. */
-export type Verdict = Outcome | Retry
-
 /**
- * One run of one task. The only place that calls the user's function; whatever that does becomes a
+ * One run of a task's function, and the only place that calls it. Whatever the function does becomes a
  * verdict, given once to `ended`. A function that goes on after its verdict is counted as abandoned.
  */
-export class Attempt {
-  readonly handle: Handle
+export class Attempt<Run extends TaskRun = TaskRun> {
+  readonly run: Run
   readonly startedAt: number
-  readonly #ended: (attempt: Attempt, verdict: Verdict) => void
+  readonly #ended: (attempt: Attempt<Run>, verdict: Verdict) => void
   #context: Context | undefined = undefined
   #timer: NodeJS.Timeout | undefined = undefined
-  /** Set when it was asked to stop: what follows if it then throws, or does not stop. */
-  #stopped: Outcome | undefined = undefined
+  #stop: Stop | undefined = undefined
   running = true
 
-  constructor (handle: Handle, startedAt: number, ended: (attempt: Attempt, verdict: Verdict) => void) {
-    this.handle = handle
+  constructor (run: Run, startedAt: number, ended: (attempt: Attempt<Run>, verdict: Verdict) => void) {
+    this.run = run
     this.startedAt = startedAt
     this.#ended = ended
   }
 
   start (): void {
-    if (this.#stopped !== undefined) return this.#end(this.#stopped)
+    if (this.#stop !== undefined) return this.#end(this.#stop)
     let result: unknown
     let promise: Promise<unknown> | undefined
     try {
-      if (this.handle.form !== 'arguments') this.#context = new Context(this.handle)
-      result = callTraced(this.handle, this.#context)
+      if (this.run.takesContext) this.#context = new Context(this.run)
+      result = callTraced(this.run, this.#context)
       // As await does it: whatever `then` a foreign or patched thenable has, it is settled once, and later.
       if (isThenable(result)) promise = Promise.resolve(result)
     } catch (error) {
@@ -56,39 +46,40 @@ export class Attempt {
 
   /** Starts the clock. */
   watch (): void {
-    const { timeout } = this.handle.settings
+    const { timeout } = this.run.settings
     if (timeout > 0) this.#timer = setTimeout(() => this.#expire(timeout), timeout)
   }
 
-  stop (outcome: Extract<Outcome, { state: 'cancelled' | 'lost' }>): void {
-    if (this.#stopped !== undefined) return
-    this.#stopped = outcome
-    this.#context?.abort(outcome.error)
+  /** Asks the function to end, by its signal. */
+  stop (stop: Stop): void {
+    if (this.#stop !== undefined) return
+    this.#stop = stop
+    this.#context?.abort(stop.error)
   }
 
   /** Gives up on a function that has been stopped and goes on. */
-  abandon (verdict: Verdict = this.#stopped!): void {
-    this.handle.lane.owner.accounts.abandoned++
+  abandon (verdict: Verdict = this.#stop!): void {
+    this.run.countAbandoned(1)
     this.#end(verdict)
   }
 
   #expire (timeout: number): void {
-    const error = new FST_ERR_BGT_TIMEOUT(this.handle.name, timeout)
+    const error = new FST_ERR_BGT_TIMEOUT(this.run.name, timeout)
     this.#context?.abort(error)
     this.abandon(this.#failure(error))
   }
 
   #complete (result: unknown): void {
-    this.#return({ state: 'completed', attempts: this.handle.attempt, result })
+    this.#return({ state: 'completed', attempts: this.run.attempt, result })
   }
 
   #fail (thrown: unknown): void {
-    this.#return(this.#failure(toError(this.handle.name, thrown)))
+    this.#return(this.#failure(toError(this.run.name, thrown)))
   }
 
   #failure (error: Error): Verdict {
-    if (this.#stopped !== undefined) return { ...this.#stopped, error } as Outcome
-    const { attempt, settings: { retry } } = this.handle
+    if (this.#stop !== undefined) return { ...this.#stop, error }
+    const { attempt, settings: { retry } } = this.run
     if (retry === undefined || attempt >= retry.attempts || !isRetryable(error)) {
       return { state: 'failed', attempts: attempt, error }
     }
@@ -97,7 +88,7 @@ export class Attempt {
 
   #return (verdict: Verdict): void {
     if (this.running) this.#end(verdict)
-    else this.handle.lane.owner.accounts.abandoned--
+    else this.run.countAbandoned(-1)
   }
 
   #end (verdict: Verdict): void {

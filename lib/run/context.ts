@@ -1,30 +1,30 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { TaskContext } from '../../types/index.ts'
-import type { Handle } from './handle.ts'
+import type { TaskRun } from './task-run.ts'
 
 /** What a task is told about one attempt. Whatever costs something is made when it is read. */
 export class Context implements TaskContext {
   readonly attempt: number
   readonly name: string
   readonly requestId: string | undefined
-  readonly #handle: Handle
+  readonly #run: TaskRun
   #controller: AbortController | undefined = undefined
   #reason: Error | undefined = undefined
   #log: FastifyBaseLogger | undefined = undefined
 
-  constructor (handle: Handle) {
-    this.attempt = handle.attempt
-    this.name = handle.name
-    this.requestId = handle.lane.requestId
-    this.#handle = handle
+  constructor (run: TaskRun) {
+    this.attempt = run.attempt
+    this.name = run.name
+    this.requestId = run.requestId
+    this.#run = run
   }
 
   get id (): string {
-    return this.#handle.id
+    return this.#run.id
   }
 
   get log (): FastifyBaseLogger {
-    return (this.#log ??= this.#handle.lane.log.child({ task: this.name, taskId: this.id }))
+    return (this.#log ??= this.#run.log.child({ task: this.name, taskId: this.id }))
   }
 
   get signal (): AbortSignal {
@@ -37,12 +37,12 @@ export class Context implements TaskContext {
 
   /** A function of its own, as contexts are taken apart in parameter lists. */
   get progress (): (value: unknown) => void {
-    return value => { this.#handle.lane.owner.progress(this.#handle, value) }
+    return value => { this.#run.progress(value) }
   }
 
   abort (reason: Error): void {
     this.#reason = reason
     const controller = this.#controller
-    if (controller !== undefined) this.#handle.runInAsyncScope(() => controller.abort(reason))
+    if (controller !== undefined) this.#run.runInAsyncScope(() => controller.abort(reason))
   }
 }

@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Outcome, TaskHooks } from '../../types/index.ts'
-import type { Handle } from './handle.ts'
+import type { TaskRun } from './task-run.ts'
 
 type Level = 'debug' | 'warn' | 'error'
 
-function line (level: Level, { name, id, attempt, lane: { log } }: Handle, fields: object, message: string): void {
-  log[level]({ task: name, taskId: id, attempt, ...fields }, message)
+function line (level: Level, { name, id, attempt, log }: TaskRun, fields: object, message: string): void {
+  log[level]({ task: name, taskId: id, attempt, ...fields }, `background task ${message}`)
 }
 
 const levels: Record<Outcome['state'], Level> = {
@@ -17,7 +17,7 @@ const levels: Record<Outcome['state'], Level> = {
   lost: 'error'
 }
 
-function levelOf ({ settings }: Handle, outcome: Outcome): Level {
+function levelOf ({ settings }: TaskRun, outcome: Outcome): Level {
   // Where all went well, a task for errors is not missed.
   const isMoot = outcome.state === 'skipped' && outcome.reason === 'answered' && settings.when === 'error'
   return isMoot ? 'debug' : levels[outcome.state]
@@ -28,27 +28,27 @@ function debugs (log: FastifyBaseLogger): boolean {
   return log.debug !== log.trace
 }
 
-export function isLogged (handle: Handle, outcome: Outcome): boolean {
-  return levelOf(handle, outcome) !== 'debug' || debugs(handle.lane.log)
+export function isLogged (run: TaskRun, outcome: Outcome): boolean {
+  return levelOf(run, outcome) !== 'debug' || debugs(run.log)
 }
 
-export function logOutcome (handle: Handle, outcome: Outcome): void {
+export function logOutcome (run: TaskRun, outcome: Outcome): void {
   const { error: err, reason } = outcome as { error?: Error, reason?: string }
-  line(levelOf(handle, outcome), handle, { err, reason }, `background task ${outcome.state}`)
+  line(levelOf(run, outcome), run, { err, reason }, outcome.state)
 }
 
-export function logRetry (handle: Handle, err: Error, delay: number): void {
-  line('warn', handle, { err, delay }, 'background task failed, will be tried again')
+export function logRetry (run: TaskRun, err: Error, delay: number): void {
+  line('warn', run, { err, delay }, 'failed, will be tried again')
 }
 
-export function logHookError (handle: Handle, hook: keyof TaskHooks, err: unknown): void {
-  line('error', handle, { err, hook }, 'background task hook failed')
+export function logHookError (run: TaskRun, hook: keyof TaskHooks, err: unknown): void {
+  line('error', run, { err, hook }, 'hook failed')
 }
 
-export function logBlocking (handle: Handle, blocked: number): void {
-  line('warn', handle, { blocked: Math.round(blocked) }, 'background task blocked the event loop')
+export function logBlocking (run: TaskRun, blocked: number): void {
+  line('warn', run, { blocked: Math.round(blocked) }, 'blocked the event loop')
 }
 
-export function logStranded (handle: Handle, err: Error): void {
-  line('error', handle, { err }, 'background task could not be handed over to the queue')
+export function logStranded (run: TaskRun, err: Error): void {
+  line('error', run, { err }, 'could not be handed over to the queue')
 }

@@ -40,7 +40,7 @@ async function makeProducer (t: Test): Promise<Producer> {
 
 async function startWorker (t: Test, env: NodeJS.ProcessEnv, ...options: string[]): Promise<Child> {
   const worker = new Child(t, CLI, ['worker', APP, ...options], env)
-  await worker.line(/background tasks worker started/)
+  await worker.line(/background task worker started/)
   return worker
 }
 
@@ -130,7 +130,7 @@ await t.test('TypeScript, where Node.js runs it', { skip: !('typescript' in proc
     import type { FastifyInstance } from 'fastify'
     export default async (app: FastifyInstance, options: object): Promise<void> => { await plugin(app, options) }`)
   const worker = new Child(t, CLI, ['worker', file], env)
-  await worker.line(/background tasks worker started/)
+  await worker.line(/background task worker started/)
   const { id } = await app.backgroundTasks.enqueue(tasks.brief, { n: 7 })
   await becomes(app, id, 'completed')
   t.strictSame(ran(), [7])

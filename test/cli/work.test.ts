@@ -15,7 +15,7 @@ import { LogLines } from '../helpers/log-lines.ts'
 import { turns } from '../helpers/timers.ts'
 
 const plain = defineTask({ name: 'plain', run () {} })
-const SAYS = { msg: 'background tasks worker started' }
+const SAYS = { msg: 'background task worker started' }
 
 /** An application, and the command that makes a worker of it. */
 class Subject {
@@ -53,7 +53,7 @@ await t.test('works until it is told to end, and leaves nothing behind', async t
     await becomes(app, id, 'completed')
     host.emit(signal, signal)
     t.equal(await code, 0)
-    t.match(await subject.said({ msg: 'background tasks worker is closing' }), { signal })
+    t.match(await subject.said({ msg: 'background task worker is closing' }), { signal })
     t.equal(app.server.listening, false)
     t.strictSame(host.eventNames(), [])
     t.equal(host.err, '')
@@ -82,7 +82,7 @@ await t.test('what nobody catches is logged, and ends the worker in good order',
   await started.opened
   subject.host.emit('uncaughtException', new Error('nobody saw it coming'))
   subject.host.emit('SIGTERM', 'SIGTERM')
-  t.match(await subject.said({ msg: 'background tasks worker is closing, as something was thrown that nobody caught' }), {
+  t.match(await subject.said({ msg: 'background task worker is closing, as something was thrown that nobody caught' }), {
     level: 60,
     err: { message: 'nobody saw it coming', stack: /work\.test\.ts/ }
   })
@@ -191,7 +191,7 @@ for (const [worker, deadline] of [[{}, 12_000], [{ drainTimeout: 500 }, 10_500]]
     t.notOk(exited)
     mock.timers.tick(1)
     t.equal(await host.exited, 3)
-    t.match(lines.all.at(-1), { level: 50, msg: `background tasks worker had not closed after ${deadline} ms` })
+    t.match(lines.all.at(-1), { level: 50, msg: `background task worker had not closed after ${deadline} ms` })
   })
 }
 
@@ -233,7 +233,7 @@ await t.test('health is told over HTTP, from before the start until the end', as
   })
   const { app, adapter, host } = subject
   const code = subject.serve({ health: { port: 0, host: '127.0.0.1' } })
-  const { port, address } = await subject.said({ msg: 'background tasks worker answers /live and /ready' })
+  const { port, address } = await subject.said({ msg: 'background task worker answers /live and /ready' })
   t.equal(address, '127.0.0.1')
   async function ask (path: string, method = 'GET'): Promise<[number, unknown]> {
     const response = await fetch(`http://127.0.0.1:${String(port)}${path}`, { method })

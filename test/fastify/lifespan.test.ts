@@ -87,7 +87,7 @@ for (const [what, onShutdown] of [
     await app.ready()
     await app.close()
     t.ok(closed)
-    t.match(lines.ofTasks, [{ level: 50, msg: 'background tasks hook failed', hook: 'onShutdown', err: { message: 'disk full' } }])
+    t.match(lines.ofTasks, [{ level: 50, msg: 'background task hook failed', hook: 'onShutdown', err: { message: 'disk full' } }])
   })
 }
 

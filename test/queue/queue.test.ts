@@ -217,7 +217,7 @@ await t.test('a queue that fails to close is logged, and does not fail the appli
   const rejecter = await closing(t, () => Promise.reject(new Error('later')))
   const silent = await closing(t, () => never.opened)
   for (const [lines, message] of [[thrower, 'at once'], [rejecter, 'later'], [silent, 'no answer within 5000 ms']] as const) {
-    t.match(lines.ofTasks, [{ level: 50, msg: 'background tasks queue failed to close', adapter: 'unruly', err: { message } }])
+    t.match(lines.ofTasks, [{ level: 50, msg: 'background task queue failed to close', adapter: 'unruly', err: { message } }])
   }
 })
 

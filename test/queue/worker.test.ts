@@ -36,7 +36,7 @@ await t.test('startWorker boots the application, which does not listen, and work
   t.strictSame(worker.queues, ['default', 'mails'])
   t.equal(worker.drainTimeout, 1_234)
   t.equal(app.server.listening, false)
-  t.match(lines.ofTasks, [{ msg: 'background tasks worker started', queues: ['default', 'mails'], concurrency: 10, adapter: 'memory' }])
+  t.match(lines.ofTasks, [{ msg: 'background task worker started', queues: ['default', 'mails'], concurrency: 10, adapter: 'memory' }])
   for (const task of [plain, mail]) {
     const { id } = await app.backgroundTasks.enqueue(task)
     await becomes(app, id, 'completed')
@@ -287,5 +287,5 @@ await t.test('a queue that fails to let a worker go is logged, and closing goes 
   const app = await makeApp(t, { adapter, tasks: [plain] }, { logger: lines.logger })
   await startWorker(app)
   await app.close()
-  t.match(lines.ofTasks, [{ msg: 'background tasks worker failed to close', err: { message: 'connection lost' } }])
+  t.match(lines.ofTasks, [{ msg: 'background task worker failed to close', err: { message: 'connection lost' } }])
 })

@@ -1,49 +1,40 @@
-import { AsyncResource } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
-import type { Outcome, TaskContext, TaskHandle, TaskState } from '../../types/index.ts'
-import type { Lane } from '../in-process/lane.ts'
-import type { TaskSettings } from '../options.ts'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Ending, Outcome, TaskContext, TaskHandle, TaskState } from '../../types/index.ts'
+import { TaskRun } from '../run/task-run.ts'
+import type { TaskSettings } from '../task/settings.ts'
+import type { Linked } from './fifo.ts'
+import type { Lane } from './lane.ts'
 
 /** How the user's function is called: with `input` spread, with the context, or with `input` as payload and the context. */
 export type Form = 'arguments' | 'context' | 'payload'
 
 export type UserFunction = (...args: any[]) => unknown
 
-/**
- * One added task: what waits in a lane, and what `add` returns.
- *
- * It is its own AsyncResource because that is the cheapest way to keep the context of the `add`:
- * a snapshot for each task costs some seventy times as much on Node 20.
- */
-export class Handle extends AsyncResource implements TaskHandle {
-  readonly name: string
-  readonly settings: TaskSettings
+/** One added task: what waits in a lane, and what `add` returns. It keeps the async context of the `add`. */
+export class AddedTask extends TaskRun implements TaskHandle, Linked<AddedTask> {
   readonly form: Form
-  readonly lane: Lane
-  state: TaskState = 'pending'
-  attempt = 0
+  readonly lane: Lane<AddedTask>
   outcome: Outcome | undefined = undefined
-  next: Handle | undefined = undefined
+  next: AddedTask | undefined = undefined
   #run: UserFunction | undefined
   #input: unknown
-  #id: string | undefined
+  #id: string | undefined = undefined
   #settled: { promise: Promise<Outcome>, resolve: (outcome: Outcome) => void } | undefined = undefined
 
-  constructor (lane: Lane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown, id?: string) {
-    super('BackgroundTask', { requireManualDestroy: true })
+  constructor (lane: Lane<AddedTask>, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown) {
+    super(name, settings, 'pending', 0)
     this.lane = lane
-    this.name = name
-    this.settings = settings
     this.form = form
     this.#run = run
     this.#input = input
-    this.#id = id
   }
 
   get id (): string {
     if (this.#id === undefined) {
       this.#id = randomUUID()
-      this.lane.owner.identified?.(this)
+      const { owner } = this.lane
+      owner.identified(this)
     }
     return this.#id
   }
@@ -53,8 +44,20 @@ export class Handle extends AsyncResource implements TaskHandle {
     return this.#id !== undefined
   }
 
+  get log (): FastifyBaseLogger {
+    return this.lane.log
+  }
+
+  get requestId (): string | undefined {
+    return this.lane.requestId
+  }
+
   get payload (): unknown {
     return this.form === 'payload' ? this.#input : undefined
+  }
+
+  get takesContext (): boolean {
+    return this.form !== 'arguments'
   }
 
   get settled (): Promise<Outcome> {
@@ -67,8 +70,14 @@ export class Handle extends AsyncResource implements TaskHandle {
     return this.#settled.promise
   }
 
+  skip (reason: Ending): void {
+    const { owner } = this.lane
+    owner.skip(this, reason)
+  }
+
   cancel (): 'cancelled' | 'running' | 'finished' {
-    return this.lane.owner.cancel(this)
+    const { owner } = this.lane
+    return owner.cancel(this)
   }
 
   toJSON (): { id: string, name: string, state: TaskState } {
@@ -82,6 +91,16 @@ export class Handle extends AsyncResource implements TaskHandle {
       case 'context': return run(context)
       case 'payload': return run(this.#input, context)
     }
+  }
+
+  progress (value: unknown): void {
+    const { owner } = this.lane
+    owner.progress(this, value)
+  }
+
+  countAbandoned (change: 1 | -1): void {
+    const { owner } = this.lane
+    owner.countAbandoned(change)
   }
 
   /** Lets go of what belongs to the user, once everybody knows the outcome. */

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import type { Job, RetryOptions, Task, TracePropagation } from '../../types/index.ts'
+import { checkJson } from '../json.ts'
+import type { TaskSettings } from '../task/settings.ts'
+import { keyedId } from '../uuid.ts'
+import { type Headers, injectHeaders } from './trace.ts'
+
+/** Where a job comes from: the request, if there is one. */
+export interface Origin {
+  readonly requestId?: string | undefined
+  readonly headers?: Headers | undefined
+}
+
+interface JobOptions {
+  /** Default: it follows from `key`, or is a new one. */
+  readonly id?: string
+  readonly key?: string
+  /** ms */
+  readonly delay?: number
+  readonly priority?: number
+}
+
+interface Rules {
+  /** Bytes of JSON. */
+  readonly maxPayload: number
+  readonly trace: TracePropagation | undefined
+}
+
+const ONCE: Required<RetryOptions> = { attempts: 1, delay: 0, backoff: 'fixed', maxDelay: 0, jitter: 0 }
+
+/** Makes jobs of tasks and payloads. */
+export class Jobs {
+  readonly #maxPayload: number
+  readonly #inject: (origin: Origin) => Record<string, string>
+
+  constructor ({ maxPayload, trace }: Rules) {
+    this.#maxPayload = maxPayload
+    this.#inject = trace?.inject ?? injectHeaders
+  }
+
+  /**
+   * Whether a queue can keep the payload.
+   *
+   * @throws FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_PAYLOAD_TOO_LARGE
+   */
+  check (task: Task, payload: unknown): void {
+    checkJson(task.name, payload, this.#maxPayload)
+  }
+
+  /** The settings are of a defined task. @throws as `check`. */
+  make (settings: TaskSettings, payload: unknown, { requestId, headers }: Origin, options: JobOptions = {}): Job {
+    const task = settings.task!
+    const { key, id = key === undefined ? randomUUID() : keyedId(`${task.name}\n${key}`), delay = 0, priority = task.priority } = options
+    this.check(task, payload)
+    const trace = this.#inject({ requestId, headers })
+    return {
+      id,
+      queue: task.queue,
+      task: task.name,
+      data: {
+        payload,
+        version: task.version,
+        enqueuedAt: Date.now(),
+        ...(delay > 0 && { delay }),
+        ...(requestId !== undefined && { requestId }),
+        ...(Object.keys(trace).length > 0 && { trace })
+      },
+      delay,
+      priority,
+      retry: settings.retry ?? ONCE
+    }
+  }
+}

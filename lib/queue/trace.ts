@@ -1,0 +1,35 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { ActiveJob, TracePropagation } from '../../types/index.ts'
+import { toError } from '../errors.ts'
+import { isThenable } from '../thenable.ts'
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/** The W3C trace headers that came with a request. */
+export function injectHeaders ({ headers = {} }: { readonly headers?: Headers | undefined }): Record<string, string> {
+  const entries = ['traceparent', 'tracestate'].map(name => [name, headers[name]] as const)
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
+
+/**
+ * Runs a job in the context of the trace that came with it. Whatever the application's `extract` does with
+ * `run`, the job runs, and once.
+ */
+export function continueTrace<T> (job: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => T): T {
+  let result: { readonly value: T } | undefined
+  const runOnce = (): T => (result ??= { value: run() }).value
+  extract(job, propagation, log, runOnce)
+  return runOnce()
+}
+
+function extract ({ id, task, data: { trace } }: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => unknown): void {
+  if (trace === undefined || propagation?.extract === undefined) return
+  const failed = (thrown: unknown): void =>
+    log.warn({ err: toError(task, thrown), task, taskId: id }, 'background task trace could not be continued')
+  try {
+    const result: unknown = propagation.extract(trace, run)
+    if (isThenable(result)) Promise.resolve(result).catch(failed)
+  } catch (thrown) {
+    failed(thrown)
+  }
+}
