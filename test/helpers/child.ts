@@ -6,8 +6,8 @@ import type { Test } from 'tap'
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 
-/** What starts a process that runs TypeScript as this one does. Tap's own loader would come back on Node.js 20. */
-export const loader: string[] = process.execArgv.filter(arg => !arg.includes('/@tapjs/typescript/'))
+/** What starts a process that runs TypeScript as this one does. Tap adds its own where it measures coverage. */
+export const loader: string[] = process.execArgv.filter(arg => !arg.includes('/@tapjs/'))
 
 /** Tap measures the coverage of child processes too, which here would be that of dist/ and of their memory. */
 export function withoutCoverage (env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
