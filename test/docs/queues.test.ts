@@ -12,6 +12,8 @@ import { query, sharedPostgres } from '../helpers/postgres.ts'
 import { RedisServer, skipWithoutRedisServer } from '../helpers/redis.ts'
 
 build()
+// Each of those that start processes has a folder of its own.
+t.jobs = 5
 
 const text = readFileSync(join(root, 'docs/queues.md'), 'utf8')
 
@@ -100,13 +102,19 @@ await t.test('every snippet has a name, and there are as many changes as are tes
   t.strictSame([...files.keys()].sort(), tested.map(name => `${name}.js`))
 })
 
-await t.test('after the response', async t => {
+void t.test('after the response', { buffered: true }, async t => {
   const server = runner(t, project(t, files.get('app.js')!))('server.js')
   t.equal((await post(`${await addressOf(server)}/users`, { email: 'ada@example.org' })).status, 201)
   t.equal(await mailOf(server), 'ada@example.org')
 })
 
-await t.test('on SQLite', async t => {
+void t.test('an adapter of one\'s own', { buffered: true }, async t => {
+  const child = runner(t, project(t, onSqlite))('my-queue.test.js')
+  t.strictSame(await child.exit, { code: 0, signal: null }, { lines: child.lines })
+  t.match(child.lines.join('\n'), /^# fail 0$/m)
+})
+
+void t.test('on SQLite', { buffered: true }, async t => {
   const run = runner(t, project(t, onSqlite))
 
   await t.test('a job outlives the server', t => outlivesTheServer(t, run))
@@ -147,15 +155,9 @@ await t.test('on SQLite', async t => {
       t.strictSame(child.lines.filter(line => !line.startsWith('{')), expected)
     })
   }
-
-  await t.test('my-queue.test.js', async t => {
-    const child = run('my-queue.test.js')
-    t.strictSame(await child.exit, { code: 0, signal: null }, { lines: child.lines })
-    t.match(child.lines.join('\n'), /^# fail 0$/m)
-  })
 })
 
-await t.test('on Redis', { skip: skipWithoutRedisServer }, async t => {
+void t.test('on Redis', { skip: skipWithoutRedisServer, buffered: true }, async t => {
   const redis = new RedisServer(t, '--appendonly', 'yes')
   await redis.start()
   const run = runner(t, project(t, onRedis), { REDIS_URL: redis.path })
@@ -182,7 +184,7 @@ await t.test('on Redis', { skip: skipWithoutRedisServer }, async t => {
   })
 })
 
-await t.test('on PostgreSQL', async t => {
+void t.test('on PostgreSQL', { buffered: true }, async t => {
   const server = await sharedPostgres(t)
   const name = `fbt_docs_${randomBytes(6).toString('hex')}`
   await query(server, `create database ${name}`)
@@ -210,7 +212,7 @@ await t.test('on PostgreSQL', async t => {
   })
 })
 
-await t.test('the table of capabilities is true', async t => {
+void t.test('the table of capabilities is true', async t => {
   const adapters = [sqlite({ file: join(t.testdir(), 'jobs.db') }), pgBoss(), bullmq({ connection: 'redis://127.0.0.1:1' }), memory()]
   const [header, , ...rows] = tableAfter('### What each can do')
   t.strictSame(header!.slice(1), adapters.map(({ name }) => name))
@@ -231,7 +233,7 @@ function inWords (value: unknown): string {
   return typeof value === 'string' ? value : `${(value as { max: number }).max}`
 }
 
-await t.test('links lead to files that exist, and to headings', async t => {
+void t.test('links lead to files that exist, and to headings', async t => {
   const headings = Array.from(text.matchAll(/^#+ (.*)$/gm), ([, heading]) => heading!.toLowerCase().replaceAll(' ', '-'))
   for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
     if (target.startsWith('#')) t.ok(headings.includes(target.slice(1)), target)

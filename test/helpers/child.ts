@@ -6,6 +6,9 @@ import type { Test } from 'tap'
 
 export const root: string = fileURLToPath(new URL('../..', import.meta.url))
 
+/** What starts a process that runs TypeScript as this one does. Tap adds its own where it measures coverage. */
+export const loader: string[] = process.execArgv.filter(arg => !arg.includes('/@tapjs/'))
+
 /** Tap measures the coverage of child processes too, which here would be that of dist/ and of their memory. */
 export function withoutCoverage (env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return { ...process.env, _TAPJS_PROCESSINFO_COVERAGE_: '0', ...env }
@@ -20,9 +23,7 @@ export class Child {
   #wanted: { pattern: RegExp, resolve: (match: RegExpMatchArray) => void, reject: (error: Error) => void }[] = []
 
   constructor (t: Test, file: string, args: string[] = [], env: NodeJS.ProcessEnv = {}, cwd: string = root) {
-    // A file in TypeScript needs the loader that this process has.
-    const loader = file.endsWith('.ts') ? process.execArgv : []
-    const execArgv = [...loader, '--import', pathToFileURL(join(root, 'test/fixtures/leash.js')).href]
+    const execArgv = [...(file.endsWith('.ts') ? loader : []), '--import', pathToFileURL(join(root, 'test/fixtures/leash.js')).href]
     const child = this.#process = fork(resolve(cwd, file), args, { cwd, execArgv, env: withoutCoverage(env), silent: true })
     t.teardown(() => child.kill('SIGKILL'))
     for (const stream of [child.stdout!, child.stderr!]) createInterface(stream).on('line', line => this.#take(line))

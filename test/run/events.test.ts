@@ -83,10 +83,12 @@ await t.test('an event has the fields of its type, and no others', async t => {
   })
   await app.ready()
   app.backgroundTasks.add(escalating)
+  const started = latch()
   const running = app.backgroundTasks.add({}, ({ signal }) => new Promise((_resolve, reject) => {
     signal.onabort = () => reject(signal.reason as Error)
+    started.open()
   }))
-  await setImmediate()
+  await started.opened
   running.cancel()
   await app.inject('/')
   await app.backgroundTasks.idle()

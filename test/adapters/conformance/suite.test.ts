@@ -1,4 +1,5 @@
 import t from 'tap'
+import { loader } from '../../helpers/child.ts'
 import { type Report, runConformance } from '../../helpers/conformance.ts'
 
 const conforming: Record<string, { passed: number, skipped: number }> = {
@@ -16,10 +17,12 @@ const broken: Record<string, string> = {
 
 /** From lib/, so that its coverage is measured. */
 async function runMeasured (name: string, execArgv: string[] = []): Promise<Report> {
-  return await runConformance(name, [...process.execArgv, ...execArgv], { ...process.env, LIB: 'lib' })
+  return await runConformance(name, [...loader, ...execArgv], { ...process.env, LIB: 'lib' })
 }
 
-await t.test('passes what conforms, and reports as skipped what it does not claim', { jobs: 2 }, async t => {
+t.jobs = 2
+
+void t.test('passes what conforms, and reports as skipped what it does not claim', { jobs: 4, buffered: true }, async t => {
   await Promise.all(Object.entries(conforming).map(async ([name, expected]) => t.test(name, { buffered: true }, async t => {
     const { output, failed, passed, skipped } = await runMeasured(name)
     t.strictSame(failed, [], 'no test fails', { output })
@@ -28,7 +31,7 @@ await t.test('passes what conforms, and reports as skipped what it does not clai
   })))
 })
 
-await t.test('fails, and cleans up, where an adapter does not conform', async t => {
+void t.test('fails, and cleans up, where an adapter does not conform', { buffered: true }, async t => {
   for (const [name, caughtBy] of Object.entries(broken)) {
     const { output, failed } = await runMeasured(name, ['--test-force-exit'])
     t.ok(failed.includes(caughtBy), `"${name}" is caught by "${caughtBy}"`, { output })

@@ -3,9 +3,10 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { build } from '../../helpers/build.ts'
-import { root, withoutCoverage } from '../../helpers/child.ts'
+import { loader, root, withoutCoverage } from '../../helpers/child.ts'
 
 build()
+t.jobs = 4
 
 const fixture = join(root, 'test/fixtures/sqlite/conforming.js')
 
@@ -26,16 +27,16 @@ function report (output: string): { failed: string[] | null, skipped: string[] |
 // There is no server that could be away.
 const skipped = ['a server that is down, or hangs # SKIP needs the faults stop and start, freeze and thaw']
 
-await t.test('a file', async t => {
+void t.test('a file', { buffered: true }, async t => {
   // From lib/, so that its coverage is measured.
-  const output = await run([...process.execArgv, '--test-reporter=tap', fixture], { ...process.env, LIB: 'lib' })
+  const output = await run([...loader, '--test-reporter=tap', fixture], { ...process.env, LIB: 'lib' })
   t.match(report(output), { failed: null, skipped, passed: 92 }, 'no test fails', { output })
 })
 
 const { resolve } = createRequire(import.meta.url)
 
 for (const driver of ['libsql', 'better-sqlite3', 'node:sqlite']) {
-  await t.test(`opened databases of ${driver}`, async t => {
+  void t.test(`opened databases of ${driver}`, { buffered: true }, async t => {
     if (!isThere(driver)) return t.comment(`not run: opened databases of ${driver}, which is not installed`)
     const output = await run(['--test-reporter=tap', fixture, driver], withoutCoverage({ NODE_OPTIONS: '' }))
     t.match(report(output), { failed: null, skipped, passed: 92 }, 'no test fails', { output })
