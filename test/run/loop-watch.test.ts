@@ -73,6 +73,7 @@ await t.test('in a worker: a synchronous part, and a part after an await', async
   await app.backgroundTasks.enqueue(crunch)
   await app.backgroundTasks.enqueue(later)
   while (worker.stats().completed < 2) await looks()
+  await looks()
   const told = lines.ofTasks.map(({ msg, task }) => [msg, task])
   t.same(told, [['background task blocked the event loop', 'crunch'], [STANDSTILL, 'later']])
 })
