@@ -1,28 +1,15 @@
+import jsdoc from 'eslint-plugin-jsdoc'
 import neostandard, { plugins } from 'neostandard'
-import house from './eslint.house.js'
-
-/** Of the rules that lib/, tests and benches do not keep yet: 'error' once they do. */
-const HOUSE = 'off'
-
-/** The rooms of lib/, floor by floor: a room imports only from the floors below it, and from types/. */
-const floors = [
-  ['index.ts'],
-  ['plugin.ts'],
-  ['options.ts'],
-  ['cli', 'routes', 'board', 'otel', 'metrics', 'testing'],
-  ['fastify'],
-  ['schedules'],
-  ['in-process'],
-  ['queue'],
-  ['run'],
-  ['task'],
-  ['adapters/*'],
-  ['adapters/kit'],
-  ['*.ts'] // the ground: errors, check, json, ...
-]
 
 const typed = ['**/*.ts']
-const longLines = { code: 120, ignoreUrls: true, ignoreRegExpLiterals: true }
+
+/** The declarations and members of types/ that need a docstring; a short object type may stand in one line. */
+const documented = [
+  'ExportNamedDeclaration[declaration]',
+  'TSInterfaceBody > *',
+  'TSTypeAliasDeclaration > TSTypeLiteral > *',
+  'TSTypeAnnotation > TSTypeLiteral[members.length>3] > *'
+]
 
 export default [
   ...neostandard({
@@ -51,28 +38,22 @@ export default [
       'no-void': ['error', { allowAsStatement: true }]
     }
   },
-  { plugins: { house }, rules: { '@stylistic/max-len': [HOUSE, longLines] } },
   {
-    files: ['lib/**/*.ts'],
-    rules: {
-      'house/circles': HOUSE,
-      'house/rooms': [HOUSE, {
-        root: 'lib',
-        floors,
-        apart: [['adapters/conformance', 'adapters/kit']],
-        // It hosts an application as any user would, by the public parts.
-        doors: { 'cli/application.ts': ['index.ts'] },
-        open: ['../types']
-      }]
-    }
+    // TODO: remove this line once the branches that change these files are merged.
+    ignores: ['lib/adapters/{memory,sqlite,pg-boss,bullmq,kit}/**', 'test/**'],
+    rules: { '@stylistic/max-len': ['error', { code: 120, ignoreUrls: true, ignoreRegExpLiterals: true }] }
   },
-  { files: ['types/**/*.ts', '*.js'], rules: { '@stylistic/max-len': ['error', longLines] } },
   {
     files: ['types/**/*.ts'],
     ignores: ['**/*.tst.ts'],
+    plugins: { jsdoc },
     rules: {
-      'house/docstrings': 'error',
-      'house/rooms': ['error', { root: 'types', floors: [['*.ts']] }]
+      'jsdoc/no-blank-blocks': 'error',
+      'jsdoc/require-jsdoc': ['error', {
+        contexts: documented,
+        require: { FunctionDeclaration: false },
+        enableFixer: false
+      }]
     }
   }
 ]

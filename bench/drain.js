@@ -32,13 +32,24 @@ export async function measure () {
   }
   return {
     file: 'drain',
-    title: `Drain: ms from close() to closed with so many no-op tasks pending (CPU us a task), median of ${ROUNDS} rounds`,
-    columns: ['pending', ...COUNTS.map(count => count.toLocaleString('en')), 'CPU a task, the most against the least: median', 'middle half'],
+    title: 'Drain: ms from close() to closed with so many no-op tasks pending (CPU us a task), ' +
+      `median of ${ROUNDS} rounds`,
+    columns: [
+      'pending',
+      ...COUNTS.map(count => count.toLocaleString('en')),
+      'CPU a task, the most against the least: median',
+      'middle half'
+    ],
     rows: figures.map(({ what, times, growth: { median, low, high } }) =>
       [what, ...times.map(({ ms, cpuUsEach }) => `${ms} (${cpuUsEach})`), median, `${low} to ${high}`]),
     targets: figures
       .filter(({ what }) => !what.startsWith('hand-rolled'))
-      .map(({ what, growth }) => judge({ what: `${what}, CPU a task, ${COUNTS.at(-1)} against ${COUNTS[0]} pending`, measured: growth, limit: 1.2, digits: 2 })),
+      .map(({ what, growth }) => judge({
+        what: `${what}, CPU a task, ${COUNTS.at(-1)} against ${COUNTS[0]} pending`,
+        measured: growth,
+        limit: 1.2,
+        digits: 2
+      })),
     figures
   }
 }

@@ -19,12 +19,14 @@ const cases = [
 const { values: { record } } = parseArgs({ options: { record: { type: 'boolean', default: false } } })
 
 if (!hasCallgrind) {
-  console.error('valgrind is not installed, so nothing was counted and nothing is guarded (Debian: apt-get install valgrind)')
+  console.error('valgrind is not installed, so nothing was counted and nothing is guarded ' +
+    '(Debian: apt-get install valgrind)')
   process.exit(2)
 }
 
 const ratios = await Promise.all(cases.map(async ({ what, method, count }) => {
-  const processes = await measureInstructions([{ method, way: 'bare', count: 0 }, { method, way: 'plugin', count }], PROCESSES)
+  const candidates = [{ method, way: 'bare', count: 0 }, { method, way: 'plugin', count }]
+  const processes = await measureInstructions(candidates, PROCESSES)
   const [bare, plugin] = processes.map(counts => Math.min(...counts))
   console.log(`${method}, ${what}: ${Math.round(plugin)} instructions a request, bare Fastify ${Math.round(bare)}`)
   return round(plugin / bare, 4)
@@ -36,11 +38,14 @@ if (record) {
   console.log(`recorded: ${JSON.stringify(recorded)} times bare Fastify`)
 } else {
   const { node, fastify, ratios: recorded } = JSON.parse(readFileSync(baselineFile, 'utf8'))
-  console.log(`The baseline was recorded with Node ${node} and Fastify ${fastify}; these are ${about().node} and ${about().fastify}`)
+  const now = about()
+  console.log(`The baseline was recorded with Node ${node} and Fastify ${fastify}; ` +
+    `these are ${now.node} and ${now.fastify}`)
   for (const [index, { what, tolerance }] of cases.entries()) {
     const points = round((ratios[index] - recorded[what]) * 100, 2)
     const isWithin = points <= tolerance
     if (!isWithin) process.exitCode = 1
-    console.log(`${isWithin ? 'ok    ' : 'NOT OK'}  ${what}: ${ratios[index]} times bare Fastify, ${points} points above ${recorded[what]}, at most ${tolerance}`)
+    console.log(`${isWithin ? 'ok    ' : 'NOT OK'}  ${what}: ${ratios[index]} times bare Fastify, ` +
+      `${points} points above ${recorded[what]}, at most ${tolerance}`)
   }
 }

@@ -32,16 +32,21 @@ export async function measure () {
   const retained = []
   for (const way of ['plugin', 'capturing']) retained.push({ way, ...await countRetained(way) })
   const [byPlugin, byClosures] = retained
-  if (byClosures.retained < REQUESTS) throw new Error('requests that tasks capture are collected: retention is not measured')
+  if (byClosures.retained < REQUESTS) {
+    throw new Error('requests that tasks capture are collected: retention is not measured')
+  }
   return {
     file: 'memory',
-    title: `Memory: heap bytes a pending task, ${PENDING.toLocaleString('en')} pending, median of ${PROCESSES} processes`,
+    title: `Memory: heap bytes a pending task, ${PENDING.toLocaleString('en')} pending, ` +
+      `median of ${PROCESSES} processes`,
     columns: ['pending', 'bytes', "the user's own function, arguments or payload", 'above it: median', 'middle half'],
-    rows: figures.map(({ what, bytes, own, above: { median, low, high } }) => [what, bytes, own, median, `${low} to ${high}`]),
+    rows: figures.map(({ what, bytes, own, above: { median, low, high } }) =>
+      [what, bytes, own, median, `${low} to ${high}`]),
     targets: [
       ...figures.map(({ what, above }) => judge({ what, measured: above, limit: 250, digits: 0, unit: ' bytes' })),
       judge({
-        what: `requests or replies still in memory after ${REQUESTS} responses over sockets, whose ${byPlugin.pending} tasks wait (${byClosures.retained} where tasks capture the request)`,
+        what: `requests or replies still in memory after ${REQUESTS} responses over sockets, whose ` +
+          `${byPlugin.pending} tasks wait (${byClosures.retained} where tasks capture the request)`,
         measured: byPlugin.retained,
         limit: 0,
         digits: 0

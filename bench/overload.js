@@ -22,7 +22,9 @@ const { node, machine, versions } = about()
 if (!values.plot) {
   console.log(`Node ${node}, ${machine}, ${Object.entries(versions).map(pair => pair.join(' ')).join(', ')}\n`)
   for (const name of values.scenario) {
-    if (scenarios[name] === undefined) throw new Error(`expected one of ${Object.keys(scenarios).join(', ')}, got ${name}`)
+    if (scenarios[name] === undefined) {
+      throw new Error(`expected one of ${Object.keys(scenarios).join(', ')}, got ${name}`)
+    }
     const result = await runScenario(scenarios[name], { isPoisson: values.poisson })
     result.targets = judge(name, result)
     console.log(markdown(scenarios[name].title, result) + '\n')

@@ -26,10 +26,13 @@ const file = new URL('results/peers.json', import.meta.url)
 
 const peers = all.filter(({ name }) => name === BASE || values.only === undefined || values.only.includes(name))
 const unknown = values.only?.filter(name => !all.some(peer => peer.name === name)) ?? []
-if (unknown.length > 0) throw new Error(`--only takes ${all.map(({ name }) => `"${name}"`).join(', ')}, not "${unknown.join('", "')}"`)
+if (unknown.length > 0) {
+  throw new Error(`--only takes ${all.map(({ name }) => `"${name}"`).join(', ')}, not "${unknown.join('", "')}"`)
+}
 
 const installed = install(peers, { done: values.installed })
-const results = peers.map(peer => ({ name: peer.name, reference: peer.reference ?? false, docs: peer.docs, shutdown: peer.shutdown, ...installed.get(peer.name) }))
+const results = peers.map(({ name, reference = false, docs, shutdown }) =>
+  ({ name, reference, docs, shutdown, ...installed.get(name) }))
 const runnable = peers.filter(({ name }) => installed.get(name).notRun === undefined)
 const resultOf = name => results.find(result => result.name === name)
 
@@ -60,11 +63,13 @@ if (values.part !== 'load') {
   await Promise.all([work(), work()])
 }
 
+const memory = `${Math.round(totalmem() / 2 ** 30)} GB`
+const rounds = `${values.rounds} interleaved rounds of ${values.seconds} s`
 const setting = {
   date: new Date().toISOString(),
   node: process.version,
-  machine: `${cpus().length} x ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform} ${release()}`,
-  load: values.part === 'checks' ? undefined : `${loadTool}, 32 connections, closed loop, ${values.rounds} interleaved rounds of ${values.seconds} s`
+  machine: `${cpus().length} x ${cpus()[0].model.trim()}, ${memory}, ${process.platform} ${release()}`,
+  load: values.part === 'checks' ? undefined : `${loadTool}, 32 connections, closed loop, ${rounds}`
 }
 console.log(`Node.js ${setting.node}, ${setting.machine}\n${setting.load ?? ''}\n`)
 console.log(`${peersTable(results)}\n`)
@@ -73,8 +78,10 @@ if (values.part !== 'load') console.log(`${checksTable(results)}\n`)
 for (const line of [...targets(results, OURS), ...notRun(results)]) console.log(line)
 
 if (values.only === undefined) {
-  const { results: others = [], ...kept } = values.part === undefined ? {} : await readFile(file, 'utf8').then(JSON.parse, () => ({}))
+  const before = values.part === undefined ? {} : await readFile(file, 'utf8').then(JSON.parse, () => ({}))
+  const { results: others = [], ...kept } = before
   const merged = results.map(result => ({ ...others.find(({ name }) => name === result.name), ...result }))
   await mkdir(new URL('.', file), { recursive: true })
-  await writeFile(file, `${JSON.stringify({ ...setting, load: setting.load ?? kept.load, results: merged }, null, 2)}\n`)
+  const written = { ...setting, load: setting.load ?? kept.load, results: merged }
+  await writeFile(file, `${JSON.stringify(written, null, 2)}\n`)
 }

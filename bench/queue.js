@@ -2,7 +2,7 @@
 //   npm run bench:queue [-- sqlite pg-boss bullmq]
 // Needs Redis and PostgreSQL: REDIS_URL and DATABASE_URL, else the usual ports of this machine.
 import { parseArgs } from 'node:util'
-import { about, judge, print, round, save } from './lib/report.js'
+import { about, judge, print, round, roundAll, save } from './lib/report.js'
 import { ratios, spread } from './lib/statistics.js'
 import * as bullmq from './queue/bullmq.js'
 import * as pgBoss from './queue/pg-boss.js'
@@ -25,15 +25,19 @@ const { node, machine } = about()
 console.log(`Node ${node}, ${machine}, ${ROUNDS} interleaved rounds`)
 for (const name of names) {
   const engine = await engines[name].open()
-  const result = { file: `queue-${name}`, title: name, columns: ['operation', 'at once', 'engine alone, 1/s', 'ours, 1/s', 'ours / engine (middle half)'], rows: [], targets: [], figures: [] }
+  const columns = ['operation', 'at once', 'engine alone, 1/s', 'ours, 1/s', 'ours / engine (middle half)']
+  const result = { file: `queue-${name}`, title: name, columns, rows: [], targets: [], figures: [] }
   console.error(`${name} ...`)
   for (const inFlight of LOADS) {
     // A round is what the engine alone does in about a second.
     const count = Math.ceil(await rate(engine.raw, { inFlight, count: 200 + inFlight * 20 }))
-    report(result, 'enqueue', inFlight, await compare(engine, () => rate(engine.raw, { inFlight, count }), () => rate(engine.ours, { inFlight, count })), engine.targets[inFlight])
+    const rateOf = operation => () => rate(operation, { inFlight, count })
+    const rates = await compare(engine, rateOf(engine.raw), rateOf(engine.ours))
+    report(result, 'enqueue', inFlight, rates, engine.targets[inFlight])
   }
   if (engine.work !== undefined) {
-    report(result, 'worker', engine.work.concurrency, await compare(engine, engine.work.raw, engine.work.ours), engine.targets.worker)
+    const { raw, ours, concurrency } = engine.work
+    report(result, 'worker', concurrency, await compare(engine, raw, ours), engine.targets.worker)
   }
   if (engine.route !== undefined) {
     const load = { connections: 100, count: 4_000 }
@@ -41,7 +45,12 @@ for (const name of names) {
     const [raw, ours] = times.map(values => round(spread(values).median, 2))
     result.rows.push(['route, p50 in ms', load.connections, raw, ours, round(ours / raw, 2)])
     result.figures.push({ operation: 'route, p50 in ms', inFlight: load.connections, raw, ours })
-    result.targets.push(judge({ what: 'p50 of a route over that of the engine alone', measured: ratios(times[1], times[0]), limit: 1 / engine.targets.route, digits: 3 }))
+    result.targets.push(judge({
+      what: 'p50 of a route over that of the engine alone',
+      measured: ratios(times[1], times[0]),
+      limit: 1 / engine.targets.route,
+      digits: 3
+    }))
   }
   await engine.close()
   print(result)
@@ -64,12 +73,19 @@ async function compare (engine, raw, ours) {
 }
 
 function report (result, operation, inFlight, [raw, ours], atLeast) {
-  const ratio = ratios(ours, raw)
+  const spreadOfRatio = ratios(ours, raw)
   const [engineRate, ourRate] = [raw, ours].map(values => Math.round(spread(values).median))
-  result.rows.push([operation, inFlight, engineRate, ourRate, `${round(ratio.median, 2)} (${round(ratio.low, 2)} to ${round(ratio.high, 2)})`])
-  result.figures.push({ operation, inFlight, raw: engineRate, ours: ourRate, ratio: round(ratio.median, 3), low: round(ratio.low, 3), high: round(ratio.high, 3) })
+  const shown = roundAll(spreadOfRatio, 2)
+  result.rows.push([operation, inFlight, engineRate, ourRate, `${shown.median} (${shown.low} to ${shown.high})`])
+  const { median: ratio, low, high } = roundAll(spreadOfRatio, 3)
+  result.figures.push({ operation, inFlight, raw: engineRate, ours: ourRate, ratio, low, high })
   if (atLeast === undefined) return
   // The other way round, as a target is the most that something may be: the time that ours takes.
   const inverse = ratios(raw, ours)
-  result.targets.push(judge({ what: `${operation}, ${inFlight} at once: time over that of the engine alone`, measured: inverse, limit: 1 / atLeast, digits: 3 }))
+  result.targets.push(judge({
+    what: `${operation}, ${inFlight} at once: time over that of the engine alone`,
+    measured: inverse,
+    limit: 1 / atLeast,
+    digits: 3
+  }))
 }

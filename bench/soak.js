@@ -82,7 +82,8 @@ function least (quarter, what) {
 
 function growth (what) {
   const [before, after] = [least(1, what), least(3, what)]
-  return { 'second quarter, MB': mega(before), 'last quarter, MB': mega(after), ratio: Number((after / before).toFixed(3)) }
+  const ratio = Number((after / before).toFixed(3))
+  return { 'second quarter, MB': mega(before), 'last quarter, MB': mega(after), ratio }
 }
 
 function mega (bytes) {
@@ -118,7 +119,8 @@ const checks = {
   'each add is counted': stats.added === books.added,
   'added is the sum of the outcomes': stats.added === sum && stats.pending === 0 && stats.running === 0,
   'it was at every look': books.wrong.length === 0,
-  'all count the same outcomes': Object.values(outcomes).every(row => Object.values(row).every(count => count === undefined || count === row['stats()'])),
+  'all count the same outcomes': Object.values(outcomes).every(row =>
+    Object.values(row).every(count => count === undefined || count === row['stats()'])),
   'all count the same attempts': attempts.run === attempts.hooked && attempts.run === attempts.settled,
   'each enqueue is counted': stats.enqueued === books.enqueued.stored,
   'what was said to be in the queue is there, and nothing else': queue.wrong.length === 0 && queue.strays === 0,
@@ -136,5 +138,6 @@ const checks = {
 }
 for (const [check, holds] of Object.entries(checks)) console.log(`${holds ? 'ok    ' : 'NOT OK'}  ${check}`)
 
-for (const detail of [...books.wrong, ...queue.wrong.slice(0, 5), ...complaints.slice(0, 5), ...users.surprises]) console.error(detail)
+const details = [...books.wrong, ...queue.wrong.slice(0, 5), ...complaints.slice(0, 5), ...users.surprises]
+for (const detail of details) console.error(detail)
 process.exitCode = Object.values(checks).every(Boolean) ? 0 : 1

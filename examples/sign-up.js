@@ -24,5 +24,6 @@ if (process.argv.includes('--demo')) {
   })
 
   const url = await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT ?? 3000) })
-  console.log(`The audit log is ${auditFile}\nTry it:\n  curl -i ${url}/users -H "content-type: application/json" -d "{\\"email\\":\\"ada@example.com\\"}"`)
+  const body = '-H "content-type: application/json" -d "{\\"email\\":\\"ada@example.com\\"}"'
+  console.log(`The audit log is ${auditFile}\nTry it:\n  curl -i ${url}/users ${body}`)
 }

@@ -31,8 +31,11 @@ export function check (checker: Checker, where: string, options: unknown): void 
   throw new FST_ERR_BGT_INVALID_OPTIONS(where + path, `${schema.expected ?? message}, got ${brief(value)}`)
 }
 
-/** What was given, and the schema's defaults for the rest. */
+/** Completes `given` by the schema's defaults. */
 export function withDefaults<T extends object> ({ properties }: TObject, given: T): Required<T> {
-  const entries = Object.entries(properties).map(([key, schema]) => [key, given[key as keyof T] ?? (schema.default as unknown)])
+  const entries = Object.entries(properties).map(([key, schema]) => {
+    const byDefault: unknown = schema.default
+    return [key, given[key as keyof T] ?? byDefault]
+  })
   return Object.fromEntries(entries) as Required<T>
 }

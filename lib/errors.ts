@@ -2,7 +2,8 @@ import { inspect } from 'node:util'
 import { isNativeError } from 'node:util/types'
 import createError from '@fastify/error'
 
-type Coded<Arguments extends unknown[]> = createError.FastifyErrorConstructor<{ code: string }, [...Arguments, { cause: unknown }?]>
+type Coded<Arguments extends unknown[]> =
+  createError.FastifyErrorConstructor<{ code: string }, [...Arguments, { cause: unknown }?]>
 
 function coded<Arguments extends unknown[]> (code: string, message: string, statusCode = 500): Coded<Arguments> {
   return createError(`FST_ERR_BGT_${code}`, message, statusCode)
@@ -11,9 +12,11 @@ function coded<Arguments extends unknown[]> (code: string, message: string, stat
 export const FST_ERR_BGT_INVALID_OPTIONS: Coded<[where: string, problem: string]> =
   coded('INVALID_OPTIONS', 'Invalid %s: %s')
 export const FST_ERR_BGT_ALREADY_REGISTERED: Coded<[]> =
-  coded('ALREADY_REGISTERED', 'fastify-background-tasks is already registered here: register it once, or in sibling scopes')
+  coded('ALREADY_REGISTERED',
+    'fastify-background-tasks is already registered here: register it once, or in sibling scopes')
 export const FST_ERR_BGT_TOO_EARLY: Coded<[]> =
-  coded('TOO_EARLY', 'request.backgroundTasks was read in an onRequest hook that runs before this plugin\'s: "await app.register(backgroundTasks)" before adding that hook')
+  coded('TOO_EARLY', 'request.backgroundTasks was read in an onRequest hook that runs before this plugin\'s: ' +
+    '"await app.register(backgroundTasks)" before adding that hook')
 export const FST_ERR_BGT_INVALID_TASK: Coded<[problem: string]> =
   coded('INVALID_TASK', 'Invalid task: %s')
 export const FST_ERR_BGT_DUPLICATE_TASK: Coded<[name: string]> =
@@ -24,8 +27,8 @@ export const FST_ERR_BGT_INVALID_PAYLOAD: Coded<[name: string, problems: string]
   coded('INVALID_PAYLOAD', 'The payload of task "%s" does not fit its schema: %s')
 export const FST_ERR_BGT_NO_ADAPTER: Coded<[what: string]> =
   coded('NO_ADAPTER', '%s needs a queue adapter, and none is configured')
-export const FST_ERR_BGT_OVERFLOW: Coded<[name: string, maxPending: number]> =
-  coded('OVERFLOW', 'No room for task "%s": %d tasks are pending, which is the option "maxPending"', 503)
+export const FST_ERR_BGT_OVERFLOW: Coded<[name: string, pending: number, maxPending: number]> =
+  coded('OVERFLOW', 'No room for task "%s": %d tasks are pending, and the option "maxPending" is %d', 503)
 export const FST_ERR_BGT_TIMEOUT: Coded<[name: string, timeout: number]> =
   coded('TIMEOUT', 'Task "%s" took longer than %d ms')
 export const FST_ERR_BGT_CANCELLED: Coded<[name: string]> =
@@ -45,7 +48,8 @@ export const FST_ERR_BGT_NO_CAPABILITY: Coded<[what: string, capability: string,
 export const FST_ERR_BGT_QUEUE_UNAVAILABLE: Coded<[adapter: string, problem: string]> =
   coded('QUEUE_UNAVAILABLE', 'The queue behind "%s" did not answer: %s', 503)
 export const FST_ERR_BGT_PAYLOAD_TOO_LARGE: Coded<[name: string, size: number, maxPayload: number]> =
-  coded('PAYLOAD_TOO_LARGE', 'The payload of task "%s" has %d bytes as JSON, and the option "maxPayload" is %d: enqueue an id instead', 413)
+  coded('PAYLOAD_TOO_LARGE',
+    'The payload of task "%s" has %d bytes as JSON, and the option "maxPayload" is %d: enqueue an id instead', 413)
 export const FST_ERR_BGT_UNKNOWN_TASK: Coded<[name: string, version: number, problem: string]> =
   coded('UNKNOWN_TASK', 'This worker cannot run task "%s" in version %d: %s')
 export const FST_ERR_BGT_STALLED: Coded<[name: string, times: number]> =
@@ -53,19 +57,27 @@ export const FST_ERR_BGT_STALLED: Coded<[name: string, times: number]> =
 export const FST_ERR_BGT_NOT_READY: Coded<[what: string]> =
   coded('NOT_READY', '%s before the queue has been started: "await app.ready()" first', 503)
 export const FST_ERR_BGT_NOT_REGISTERED: Coded<[]> =
-  coded('NOT_REGISTERED', 'A worker needs an application that has registered fastify-background-tasks on its root instance')
+  coded('NOT_REGISTERED',
+    'A worker needs an application that has registered fastify-background-tasks on its root instance')
 export const FST_ERR_BGT_INVALID_APP: Coded<[file: string, problem: string]> =
-  coded('INVALID_APP', '%s has to export by default a Fastify instance that does not listen, a plugin "(app, options)", or a function without parameters that returns an instance: %s')
+  coded('INVALID_APP', '%s has to export by default a Fastify instance that does not listen, a plugin ' +
+    '"(app, options)", or a function without parameters that returns an instance: %s')
 export const FST_ERR_BGT_NEWER_SCHEMA: Coded<[adapter: string, found: number, known: number]> =
-  coded('NEWER_SCHEMA', 'The tables of the adapter "%s" have schema version %d, and this release knows versions up to %d: update fastify-background-tasks')
+  coded('NEWER_SCHEMA', 'The tables of the adapter "%s" have schema version %d, and this release knows versions ' +
+    'up to %d: update fastify-background-tasks')
 export const FST_ERR_BGT_TASK_NOT_FOUND: Coded<[]> =
-  coded('TASK_NOT_FOUND', 'No task with this id is known here: check the id, and how long tasks are kept after their end', 404)
+  coded('TASK_NOT_FOUND',
+    'No task with this id is known here: check the id, and how long tasks are kept after their end', 404)
 export const FST_ERR_BGT_TASK_ENDED: Coded<[]> =
   coded('TASK_ENDED', 'The task has ended already, and cannot be cancelled any more', 409)
 
 /** One line about a value of any kind. */
 export function brief (value: unknown): string {
-  return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
+  try {
+    return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
+  } catch {
+    return 'a value that throws when it is read'
+  }
 }
 
 /** Anything can be thrown; an outcome has an Error. */
@@ -73,8 +85,8 @@ export function toError (name: string, thrown: unknown): Error {
   try {
     // instanceof alone does not know the errors of another realm (vm, Jest).
     if (thrown instanceof Error || isNativeError(thrown)) return thrown
-    return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
-  } catch (cause) {
-    return new FST_ERR_BGT_NON_ERROR(name, 'a value that throws when it is read', { cause })
+  } catch {
+    // A proxy, whose prototype cannot be asked for.
   }
+  return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
 }

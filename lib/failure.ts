@@ -2,7 +2,7 @@ import type { JobInfo } from '../types/index.ts'
 
 export type Failure = NonNullable<JobInfo['error']>
 
-/** What is kept of an error, and may be shown: no stack, no cause. Errors are other people's: nothing in them is sure. */
+/** Takes the part of an error that is kept, and may be shown: no stack, no cause. Reading any of it may throw. */
 export function describeFailure (error: Error & { code?: unknown }): Failure {
   try {
     const { name, message, code } = error

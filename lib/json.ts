@@ -4,8 +4,8 @@ import { FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_PAYLOAD_TOO_LARGE } from './er
 const MAX_DEPTH = 500
 
 /**
- * A payload has to arrive as it was sent, so what JSON would change or drop is refused. Properties that
- * are `undefined` are dropped without complaint, as everywhere.
+ * Refuses a payload that JSON would change, as it has to arrive as it was sent. Properties that are
+ * `undefined` are dropped without complaint, as everywhere.
  *
  * @throws FST_ERR_BGT_INVALID_PAYLOAD with the path of what is not JSON, FST_ERR_BGT_PAYLOAD_TOO_LARGE.
  */
@@ -18,7 +18,7 @@ export function checkJson (name: string, payload: unknown, maxPayload: number): 
 }
 
 /**
- * What JSON makes of something that a task gave, so that it may be kept.
+ * Copies by way of JSON a value that a task gave, so that the copy may be kept.
  *
  * @throws where there is no JSON for it, or more than `max` bytes.
  */
@@ -35,7 +35,7 @@ function problemOf (value: unknown, path: string, above: Set<object>): string | 
   if (typeof value !== 'object') return `${path} is ${typeof value === 'undefined' ? '' : 'a '}${typeof value}`
   if (above.has(value)) return `${path} is part of itself`
   if (above.size === MAX_DEPTH) return `payload is nested more than ${MAX_DEPTH} levels deep`
-  if (!isPlain(value)) return `${path} is ${value instanceof Date ? 'a Date: pass its toISOString()' : `an instance of ${(value.constructor as Function | undefined)?.name}`}`
+  if (!isPlain(value)) return `${path} is ${kindOf(value)}`
   above.add(value)
   const parts = Array.isArray(value) ? value.entries() : Object.entries(value)
   for (const [key, part] of parts as Iterable<[string | number, unknown]>) {
@@ -44,6 +44,11 @@ function problemOf (value: unknown, path: string, above: Set<object>): string | 
     if (problem !== undefined) return problem
   }
   above.delete(value)
+}
+
+function kindOf (value: object): string {
+  if (value instanceof Date) return 'a Date: pass its toISOString()'
+  return `an instance of ${(value.constructor as Function | undefined)?.name}`
 }
 
 /** An array, or an object whose prototype is the root of its realm or nothing. */

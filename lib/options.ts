@@ -1,6 +1,6 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import { type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { BackgroundTasksOptions, QueueAdapter, TracePropagation } from '../types/index.ts'
+import type { BackgroundTasksOptions, Hooks, QueueAdapter, TracePropagation } from '../types/index.ts'
 import { check, type Checker, count, MAX_TIMER, ms, oneOf, withDefaults } from './check.ts'
 import { FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
 import { Registry } from './task/registry.ts'
@@ -8,16 +8,25 @@ import { endings, hook, taskHooks } from './task/settings.ts'
 
 const strict = { additionalProperties: false }
 
+const method = Type.Function([], Type.Unknown())
+
 /** Its methods may be inherited, and it may have more than we ask for. */
 const adapter = Type.Object({
   name: Type.String(),
   capabilities: Type.Object({}),
-  ...Object.fromEntries(['start', 'enqueue', 'work', 'health', 'close'].map(name => [name, Type.Function([], Type.Unknown())]))
+  start: method,
+  enqueue: method,
+  work: method,
+  health: method,
+  close: method
 })
 
 const status = Type.Object({ max: count(0, 10_000), ttl: ms(MAX_TIMER, 3_600_000) }, strict)
 
 const trace = Type.Object({ inject: hook, extract: hook }, strict)
+
+/** tsc knows a name that is missing here, or too many. */
+const hooks: Record<keyof Hooks, typeof hook> = { ...taskHooks, onStartup: hook, onShutdown: hook }
 
 const properties: Record<keyof BackgroundTasksOptions, TSchema> = {
   concurrency: count(1, 100),
@@ -25,23 +34,26 @@ const properties: Record<keyof BackgroundTasksOptions, TSchema> = {
   overflow: Type.Optional(oneOf(['reject', 'drop', 'escalate'], 'reject')),
   timeout: ms(MAX_TIMER, 30_000),
   when: Type.Optional(oneOf(endings, 'success')),
-  drainTimeout: ms(MAX_TIMER, 10_000),
-  abortGrace: ms(MAX_TIMER, 5_000),
+  drainTimeout: ms(MAX_TIMER, 8_000),
+  abortGrace: ms(MAX_TIMER, 60_000),
   tasks: Type.Optional(Type.Array(Type.Unknown(), { default: [] })),
   adapter: Type.Optional(adapter),
   enqueueTimeout: Type.Optional(Type.Number({ minimum: 1, maximum: MAX_TIMER, default: 5_000 })),
   maxPayload: count(1, 262_144),
   status: Type.Optional(status),
   trace: Type.Optional(trace),
-  hooks: Type.Optional(Type.Object({ ...taskHooks, onStartup: hook, onShutdown: hook }, { ...strict, default: {} }))
+  hooks: Type.Optional(Type.Object(hooks, { ...strict, default: {} }))
 }
 
-const schema = Type.Object(properties, strict)
+export const optionsSchema: TObject = Type.Object(properties, strict)
 
-const checker: Checker = TypeCompiler.Compile(schema)
+const checker: Checker = TypeCompiler.Compile(optionsSchema)
 
-/** Those whose place the registry, or a completed object, takes. */
+/** Options that the registry, or a completed object, replaces. */
 type Resolved = 'tasks' | 'when' | 'timeout' | 'status'
+
+/** Options of `register` itself, which Fastify hands to the plugin too. */
+type Fastifys = Record<'prefix' | 'logLevel' | 'logSerializers', unknown>
 
 /** All that is known of an application once the plugin is registered on it. */
 export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 'adapter' | 'trace' | Resolved>>> {
@@ -57,11 +69,13 @@ export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 
  * @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_DUPLICATE_TASK
  */
 export function resolveOptions (given: BackgroundTasksOptions): Options {
-  // Fastify hands `register`'s own options to the plugin too.
-  const { prefix, logLevel, logSerializers, ...own } = given as BackgroundTasksOptions & Record<'prefix' | 'logLevel' | 'logSerializers', unknown>
+  const { prefix, logLevel, logSerializers, ...own } = given as BackgroundTasksOptions & Fastifys
   check(checker, 'options', own)
-  const { tasks, when, timeout, ...options } = withDefaults<BackgroundTasksOptions>(schema, own)
-  if (options.overflow === 'escalate' && options.adapter === undefined) throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
-  const registry = new Registry(tasks, { when, timeout, retry: undefined, hooks: undefined, task: undefined }, options.adapter)
+  const { tasks, when, timeout, ...options } = withDefaults<BackgroundTasksOptions>(optionsSchema, own)
+  if (options.overflow === 'escalate' && options.adapter === undefined) {
+    throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
+  }
+  const defaults = { when, timeout, retry: undefined, hooks: undefined, task: undefined }
+  const registry = new Registry(tasks, defaults, options.adapter)
   return Object.freeze({ ...options, status: withDefaults(status, options.status ?? {}), registry })
 }

@@ -5,6 +5,7 @@ import { FST_ERR_BGT_ALREADY_REGISTERED } from './errors.ts'
 import { AppTasks } from './fastify/app-tasks.ts'
 import { decorateRequests } from './fastify/decorate-requests.ts'
 import { manageLifespan } from './fastify/lifespan.ts'
+import { RequestsUnderWay } from './fastify/requests-under-way.ts'
 import { Accounts } from './in-process/accounts.ts'
 import { Dispatcher } from './in-process/dispatcher.ts'
 import { Escalation } from './in-process/escalation.ts'
@@ -25,10 +26,11 @@ async function register (app: FastifyInstance, given: BackgroundTasksOptions): P
   const escalation = new Escalation(accounts, events, queue.producer, options.overflow)
   const dispatcher = new Dispatcher(accounts, escalation, book, events, options.concurrency)
   const intake = new Intake(dispatcher, escalation, options)
+  const requests = new RequestsUnderWay()
 
   app.decorate('backgroundTasks', new AppTasks(app, intake, accounts, book, queue))
-  decorateRequests(app, intake, queue, options.abortGrace)
-  manageLifespan(app, { accounts, dispatcher, events, queue }, options)
+  decorateRequests(app, intake, queue, requests, options.abortGrace)
+  manageLifespan(app, { accounts, dispatcher, escalation, events, queue, requests }, options)
 }
 
 const plugin: FastifyPluginAsync<BackgroundTasksOptions> = fp(register, {

@@ -25,6 +25,21 @@ export async function withDeadline<T> (ms: number, call: (signal: AbortSignal) =
   }
 }
 
+/** A time that several steps share. */
+export class Deadline {
+  readonly #at: number
+
+  /** @param ms from now */
+  constructor (ms: number) {
+    this.#at = performance.now() + ms
+  }
+
+  /** ms that are left, but for those that are kept for later steps. */
+  left (kept = 0): number {
+    return Math.max(this.#at - performance.now() - kept, 0)
+  }
+}
+
 export function noAnswer (ms: number): Error {
   return new Error(`no answer within ${ms} ms`)
 }

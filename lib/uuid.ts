@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 
-/** As a path or a column of type uuid has to be before it is asked for. */
+/** Whether it is a UUID as we make them, in lower case. PostgreSQL compares a uuid column with no other text. */
 export function isUuid (id: string): boolean {
   return /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/.test(id)
 }
 
-/** A UUID of version 8, which is for those made in ways of one's own: the same for the same key. */
+/** Makes the same UUID for the same key. Version 8 is for UUIDs that are made in ways of one's own. */
 export function keyedId (key: string): string {
   const bytes = createHash('sha256').update(key).digest().subarray(0, 16)
   bytes[6] = (bytes[6]! & 0x0f) | 0x80

@@ -19,7 +19,7 @@ const accepted: [what: string, options: BackgroundTasksOptions][] = [
   ['when always', { when: 'always' }],
   ['empty tasks and hooks', { tasks: [], hooks: {} }],
   ['all hooks', {
-    hooks: { onStartup: run, onShutdown: run, onTaskStart: run, onTaskSuccess: run, onTaskError: run, onTaskRetry: run, onTaskSkipped: run, onTaskLost: run }
+    hooks: { onStartup: run, onShutdown: run, onTaskStart: run, onTaskCompleted: run, onTaskFailed: run, onTaskRetry: run, onTaskSkipped: run, onTaskLost: run }
   }]
 ]
 

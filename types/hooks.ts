@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { Ending, LossReason } from './outcome.ts'
+import type { CancelReason, Ending, LossReason } from './outcome.ts'
 
 /** The task that a hook is told about. */
 export interface TaskEvent {
@@ -29,13 +29,24 @@ export interface TaskHooks {
   /** Before each attempt. */
   onTaskStart?: (event: TaskEvent) => unknown
   /** The task has completed. `result` is what it returned, `duration` the ms since its last attempt began. */
-  onTaskSuccess?: (event: TaskEvent & { readonly result: unknown, readonly duration: number }) => unknown
+  onTaskCompleted?: (event: TaskEvent & { readonly result: unknown, readonly duration: number }) => unknown
   /** After the last attempt has failed. `duration` is the ms since that attempt began. */
-  onTaskError?: (event: TaskEvent & { readonly error: Error, readonly duration: number }) => unknown
+  onTaskFailed?: (event: TaskEvent & { readonly error: Error, readonly duration: number }) => unknown
   /** After an attempt has failed that will be followed by another, `delay` ms later. */
   onTaskRetry?: (event: TaskEvent & { readonly error: Error, readonly delay: number }) => unknown
   /** The task does not run, as its request ended otherwise than `when` says: `reason` is how. */
   onTaskSkipped?: (event: TaskEvent & { readonly reason: Ending }) => unknown
+  /**
+   * The task was cancelled: before it started, or while it ran and then threw. `error` is the coded error of the
+   * cancel, or what the task threw; `duration` is the ms since the attempt began, `undefined` where none had.
+   */
+  onTaskCancelled?: (event: TaskEvent & {
+    readonly reason: CancelReason
+    readonly error: Error
+    readonly duration?: number
+  }) => unknown
+  /** The queue has stored the task as a job with the same `id`, and a worker runs it. */
+  onTaskEscalated?: (event: TaskEvent) => unknown
   /** The last place to save a task that this process will not run. */
   onTaskLost?: (event: TaskEvent & { readonly reason: LossReason, readonly error: Error }) => unknown
 }

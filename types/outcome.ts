@@ -17,7 +17,7 @@ export type Outcome =
   /** The request ended otherwise than `when` says: `reason` is how. */
   | { readonly state: 'skipped', readonly attempts: 0, readonly reason: Ending }
   /** `cancel` stopped it. `error` is FST_ERR_BGT_CANCELLED, or what a running task threw after that. */
-  | { readonly state: 'cancelled', readonly attempts: number, readonly error: Error }
+  | { readonly state: 'cancelled', readonly attempts: number, readonly reason: CancelReason, readonly error: Error }
   /** The queue has it: it is a job from now on, of the same `id`. */
   | { readonly state: 'escalated', readonly attempts: number, readonly id: string }
   /** This process did not run it to its end, and nobody else will. */
@@ -31,6 +31,12 @@ export type Outcome =
  * - `unanswered`: the client left, and no answer came within `abortGrace`.
  */
 export type Ending = 'answered' | 'errored' | 'unanswered'
+
+/**
+ * Why a task was cancelled. `requested`: by `cancel`. `lease`: a worker lost the lease of the job, which another
+ * worker runs. The error may be the task's own, such as the AbortError of what it awaited.
+ */
+export type CancelReason = 'requested' | 'lease'
 
 /**
  * Reason for a task to be lost.

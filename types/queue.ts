@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { RetryOptions } from './task.ts'
+import type { RetryOptions } from './retry.ts'
 
 /**
  * A durable queue behind `enqueue`. Everything about Fastify, tasks and their payloads is the core's; an

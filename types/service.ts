@@ -25,9 +25,9 @@ export interface Add {
    */
   <Input>(task: Task<Input>, ...payload: PayloadArguments<Input, TaskOptions>): TaskHandle
   /** Adds a call of `fn` with exactly these arguments. The name is the function's, the options are the plugin's. */
-  <Arguments extends unknown[]>(fn: (...args: Arguments) => unknown, ...args: Arguments): TaskHandle
+  <Arguments extends unknown[]>(fn: (this: void, ...args: Arguments) => unknown, ...args: Arguments): TaskHandle
   /** Adds a call of `fn` with the task's context, from which it knows its signal, its log and its attempt. */
-  (options: AddOptions, fn: (context: TaskContext) => unknown): TaskHandle
+  (options: AddOptions, fn: (this: void, context: TaskContext) => unknown): TaskHandle
 }
 
 /** Options of one call of `enqueue`. One that the adapter has no capability for is FST_ERR_BGT_NO_CAPABILITY. */

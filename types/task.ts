@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyBaseLogger } from 'fastify'
 import type { TaskHooks } from './hooks.ts'
 import type { Capabilities } from './queue.ts'
+import type { RetryOptions } from './retry.ts'
 
 /**
  * The ending of the request that a task runs after.
@@ -15,26 +16,6 @@ import type { Capabilities } from './queue.ts'
  */
 export type When = 'success' | 'error' | 'always'
 
-/**
- * Further attempts of a task that fails. There is none after a `NonRetryableError`, nor for a payload
- * that does not fit. In a worker the wait is in the queue.
- */
-export interface RetryOptions {
-  /** How often the task runs at the most, the first time included. Whole number, 1 to 100. Default 3. */
-  attempts?: number
-  /** ms before the second attempt, 0 to 86,400,000. Default 1,000. */
-  delay?: number
-  /** `fixed` waits `delay` each time, `exponential` doubles it each time. Default `exponential`. */
-  backoff?: 'fixed' | 'exponential'
-  /** ms that a wait never exceeds, 0 to 86,400,000. Default 300,000. */
-  maxDelay?: number
-  /**
-   * The largest share of a wait, 0 to 1, that is taken off at random, so that tasks that failed together
-   * do not return together. Default 0.2.
-   */
-  jitter?: number
-}
-
 /** Options of a task, given when it is defined or when it is added. */
 export interface TaskOptions {
   /** Default: the plugin's `when`, which is `success`. */
@@ -45,8 +26,11 @@ export interface TaskOptions {
    * only: nothing in a process can stop a synchronous one.
    */
   timeout?: number
-  /** Default: none, the task runs once. Given again to `add`, it replaces that of the definition as a whole. */
-  retry?: RetryOptions
+  /**
+   * Default: none, the task runs once. A number is `attempts`, with the defaults of the others. Given again to
+   * `add`, it replaces that of the definition as a whole.
+   */
+  retry?: number | RetryOptions
   /** Called after the plugin's own hooks of the same names. */
   hooks?: TaskHooks
 }

@@ -47,12 +47,17 @@ export class Books {
       if (!jobs.has(name)) jobs.set(name, new Job(name))
       return jobs.get(name)
     }
-    for (const answer of [...this.#answers, ...this.#ownAnswers()]) of(answer.job).answers.push({ ...answer, kind: kindOf(answer) })
+    for (const answer of [...this.#answers, ...this.#ownAnswers()]) {
+      of(answer.job).answers.push({ ...answer, kind: kindOf(answer) })
+    }
     for (const line of this.#lines('runs')) of(line.job).take(line)
     return [...jobs.values()]
   }
 
-  /** What may have made a queue deliver a job again: the worker was killed during the run, or the server was until it was recorded. */
+  /**
+   * The fault that may have made a queue deliver a job again: the worker was killed during the run, or the
+   * server was until the run was recorded.
+   */
   excuse ({ pid, start, end = Infinity }) {
     let recorded = end + RECORDING
     const outages = this.faults.filter(fault => {

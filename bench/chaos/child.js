@@ -32,7 +32,8 @@ export class Child {
   start () {
     this.#expected = false
     this.#given.seed++
-    const child = this.#process = fork(this.#file, [JSON.stringify(this.#given)], { stdio: ['ignore', this.#errors, this.#errors, 'ipc'] })
+    const stdio = ['ignore', this.#errors, this.#errors, 'ipc']
+    const child = this.#process = fork(this.#file, [JSON.stringify(this.#given)], { stdio })
     this.ready = this.#told(child).then(message => { this.url = message?.url })
     child.once('exit', (code, signal) => {
       this.url = undefined
@@ -75,6 +76,7 @@ export class Child {
     const timer = setTimeout(() => this.#process.kill('SIGKILL'), CLOSING)
     const [code] = await exit
     clearTimeout(timer)
-    if (code !== 0) this.surprises.push(`${this.#given.name} (${this.pid}) did not close well within ${CLOSING} ms: code ${code}`)
+    if (code === 0) return
+    this.surprises.push(`${this.#given.name} (${this.pid}) did not close well within ${CLOSING} ms: code ${code}`)
   }
 }

@@ -13,7 +13,10 @@ app.post('/jobs', request => {
   const { job, key } = request.body
   return request.backgroundTasks.enqueue(task, { job, ...drawPayload(dice) }, key === undefined ? {} : { key })
 })
-app.post('/states', request => Promise.all(request.body.map(async id => (await app.backgroundTasks.status(id))?.state ?? null)))
+app.post('/states', request => Promise.all(request.body.map(async id => {
+  const info = await app.backgroundTasks.status(id)
+  return info?.state ?? null
+})))
 
 /** As a script or a timer does it, outside of any request. */
 async function enqueue () {

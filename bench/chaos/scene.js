@@ -79,7 +79,8 @@ export class Scene {
 
   async #strike () {
     const dice = this.#dice
-    const kinds = ['killWorker', 'killWorker', 'killProducer', 'hang', ...(this.#server.kill ? ['killServer', 'killServer'] : ['killWorker'])]
+    const more = this.#server.kill ? ['killServer', 'killServer'] : ['killWorker']
+    const kinds = ['killWorker', 'killWorker', 'killProducer', 'hang', ...more]
     await this[dice.pick(kinds)](dice)
   }
 

@@ -87,7 +87,8 @@ class Redis extends Server {
   }
 
   spawn () {
-    const args = ['--port', '0', '--unixsocket', this.options.connection, '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
+    const place = ['--port', '0', '--unixsocket', this.options.connection, '--dir', this.#folder]
+    const args = [...place, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
     return spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
   }
 }
@@ -107,7 +108,8 @@ class Postgres extends Server {
     if (unprivileged.uid !== undefined) {
       for (const path of [folder, this.#folder]) chownSync(path, unprivileged.uid, unprivileged.gid)
     }
-    execFileSync('initdb', ['-D', join(this.#folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale'], { ...unprivileged, stdio: 'pipe' })
+    const args = ['-D', join(this.#folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale']
+    execFileSync('initdb', args, { ...unprivileged, stdio: 'pipe' })
   }
 
   spawn () {

@@ -46,5 +46,6 @@ export class Users {
 }
 
 export function post (url, body, signal) {
-  return fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
+  const headers = { 'content-type': 'application/json' }
+  return fetch(url, { method: 'POST', headers, body: JSON.stringify(body), signal })
 }

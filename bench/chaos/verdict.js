@@ -8,7 +8,8 @@ export function balance (books, jobs, states, surprises) {
   const storedOf = kind => jobs.filter(job => !job.acknowledged && job.has(kind) && job.runs.length > 0).length
   const duplicates = jobs.flatMap(job => job.completed.slice(0, -1).map(run => ({ job, excuse: books.excuse(run) })))
   const because = excuse => duplicates.filter(duplicate => duplicate.excuse === excuse).length
-  const faults = [...new Set(books.faults.map(({ kind }) => kind))].map(kind => `${books.faults.filter(fault => fault.kind === kind).length} ${kind}`)
+  const faultsOf = kind => books.faults.filter(fault => fault.kind === kind)
+  const faults = [...new Set(books.faults.map(({ kind }) => kind))].map(kind => `${faultsOf(kind).length} ${kind}`)
 
   const row = {
     requests: answers.length,
@@ -29,16 +30,22 @@ export function balance (books, jobs, states, surprises) {
   }
 
   const of = filter => jobs.filter(filter).map(describe)
+  const twice = duplicates.filter(({ excuse }) => !EXCUSES.includes(excuse))
+  const strange = answers.filter(({ kind }) => kind === 'unexpected' || kind === 'hung')
   const problems = {
     'acknowledged, and never completed': of(job => job.acknowledged && job.completed.length === 0),
-    'acknowledged, and not completed for the queue': of(job => job.acknowledged && job.ids.some(id => states.get(id) !== 'completed')),
-    'surely not stored, and stored': of(job => job.refused && (job.runs.length > 0 || job.ids.some(id => states.get(id) !== null))),
+    'acknowledged, and not completed for the queue':
+      of(job => job.acknowledged && job.ids.some(id => states.get(id) !== 'completed')),
+    'surely not stored, and stored':
+      of(job => job.refused && (job.runs.length > 0 || job.ids.some(id => states.get(id) !== null))),
     'run, and nobody had asked for it': of(job => job.answers.length === 0),
     'one job, several ids': of(job => job.acknowledged && job.ids.length > 1),
-    'completed twice, and neither worker nor server was killed': duplicates.filter(({ excuse }) => !EXCUSES.includes(excuse)).map(({ job, excuse }) => describe(job) + (excuse === undefined ? '' : ` (${excuse})`)),
+    'completed twice, and neither worker nor server was killed':
+      twice.map(({ job, excuse }) => describe(job) + (excuse === undefined ? '' : ` (${excuse})`)),
     'run by a worker of a lower version': of(job => job.runs.some(({ version, by }) => version > by)),
-    'cut off, and nobody was killed': of(job => job.runs.some(run => run.end === undefined && books.excuse(run) !== 'worker killed')),
-    'an answer that is none': answers.filter(({ kind }) => kind === 'unexpected' || kind === 'hung').map(answer => JSON.stringify(answer)),
+    'cut off, and nobody was killed':
+      of(job => job.runs.some(run => run.end === undefined && books.excuse(run) !== 'worker killed')),
+    'an answer that is none': strange.map(answer => JSON.stringify(answer)),
     'a process that did not do as it was told': surprises
   }
   return { row, problems }
@@ -46,6 +53,7 @@ export function balance (books, jobs, states, surprises) {
 
 function describe ({ name, ids, answers, runs }) {
   const told = answers.map(({ kind }) => kind).join(', ')
-  const ran = runs.map(({ pid, attempt, version, by, what = 'cut off', start, end }) => `${what} by ${pid} (version ${version} by ${by}, attempt ${attempt}, ${start} to ${end})`).join(', ')
+  const ran = runs.map(({ pid, attempt, version, by, what = 'cut off', start, end }) =>
+    `${what} by ${pid} (version ${version} by ${by}, attempt ${attempt}, ${start} to ${end})`).join(', ')
   return `${name} [${ids.join(', ')}]: ${told}; runs: ${ran || 'none'}`
 }

@@ -31,7 +31,8 @@ const ways = {
 /** Tasks wait behind as many that run as may, until close() is called. */
 async function hold (count, add) {
   const app = Fastify()
-  await app.register(backgroundTasks, { concurrency: CONCURRENCY, maxPending: count + CONCURRENCY, drainTimeout: 600_000 })
+  const maxPending = count + CONCURRENCY
+  await app.register(backgroundTasks, { concurrency: CONCURRENCY, maxPending, drainTimeout: 600_000 })
   app.get('/', async request => {
     for (let i = 0; i < count; i++) request.backgroundTasks.add(noop)
     return { ok: true }

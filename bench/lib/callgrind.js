@@ -17,7 +17,8 @@ export const hasCallgrind = spawnSync('valgrind', ['--version']).status === 0
  * nothing that V8 does by the clock. What garbage costs is in the CPU times.
  */
 const v8 = [
-  '--single-threaded', '--hash-seed=1', '--random-seed=1', '--expose-gc', '--min-semi-space-size=512', '--max-semi-space-size=512',
+  '--single-threaded', '--hash-seed=1', '--random-seed=1', '--expose-gc',
+  '--min-semi-space-size=512', '--max-semi-space-size=512',
   '--predictable-gc-schedule', '--no-memory-reducer', '--no-incremental-marking', '--no-flush-bytecode'
 ]
 

@@ -12,11 +12,12 @@ export function about () {
 
 /**
  * Compares a figure, or the median of many, with the most it should be.
- * @param {{ what: string, measured: number | { median: number, low: number, high: number }, limit: number, digits: number, unit?: string }} target
+ * `measured` is a number, or `{ median, low, high }`; `unit` is optional.
  */
 export function judge ({ what, measured: given, limit, digits, unit = '' }) {
   const { median: measured, ...spread } = roundAll(typeof given === 'number' ? { median: given } : given, digits)
-  return { what, measured, ...spread, limit, met: measured <= limit, by: round(Math.abs(measured - limit), digits), unit }
+  const by = round(Math.abs(measured - limit), digits)
+  return { what, measured, ...spread, limit, met: measured <= limit, by, unit }
 }
 
 export function round (value, digits) {
@@ -35,7 +36,8 @@ export function print ({ title, columns, rows, targets }) {
   console.log()
   for (const { what, measured, low, high, limit, met, by, unit } of targets) {
     const spread = low === undefined ? '' : ` (middle half ${low} to ${high})`
-    console.log(`- ${met ? 'met' : 'MISSED'}: ${what}: ${measured}${unit}${spread}, at most ${limit}${unit}: ${by}${unit} ${met ? 'below' : 'above'}`)
+    const [verdict, side] = met ? ['met', 'below'] : ['MISSED', 'above']
+    console.log(`- ${verdict}: ${what}: ${measured}${unit}${spread}, at most ${limit}${unit}: ${by}${unit} ${side}`)
   }
 }
 

@@ -59,6 +59,7 @@ await ways[way](count)
 const after = await heapUsed()
 
 const { pending, running } = app.backgroundTasks.stats()
-if (running !== 1 || pending !== (way === 'own' ? 0 : count + WARM_UP)) throw new Error(`${running} running, ${pending} pending`)
+const expected = way === 'own' ? 0 : count + WARM_UP
+if (running !== 1 || pending !== expected) throw new Error(`${running} running, ${pending} pending`)
 console.log(JSON.stringify({ bytes: (after - before) / count, kept: held.length }))
 process.exit()

@@ -1,4 +1,5 @@
-// A server whose tasks wait, that says how many requests are still in memory when asked. Started by lib/server-process.js.
+// A server whose tasks wait, and that says how many requests are still in memory when it is asked. It is started by
+// lib/server-process.js.
 import { setImmediate } from 'node:timers/promises'
 import Fastify from 'fastify'
 import backgroundTasks from '../../dist/lib/index.js'

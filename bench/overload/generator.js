@@ -11,7 +11,8 @@ import { arrivals } from './arrivals.js'
 /** ms after the last request was due to wait for answers. Those that come later count as having come then. */
 const PATIENCE = 8_000
 
-const request = 'POST / HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{"id":12345}'
+const headers = 'host: bench\r\ncontent-type: application/json\r\ncontent-length: 12'
+const request = `POST / HTTP/1.1\r\n${headers}\r\n\r\n{"id":12345}`
 
 const { port, connections } = workerData
 const free = []

@@ -11,7 +11,8 @@ export function load () {
 export function save (scenarios) {
   const setting = about()
   const before = load()
-  const isAlike = before !== undefined && Object.keys(setting).every(key => JSON.stringify(before[key]) === JSON.stringify(setting[key]))
+  const isSame = key => JSON.stringify(before[key]) === JSON.stringify(setting[key])
+  const isAlike = before !== undefined && Object.keys(setting).every(isSame)
   const results = { ...setting, scenarios: { ...isAlike ? before.scenarios : {}, ...scenarios } }
   mkdirSync(new URL('.', file), { recursive: true })
   writeFileSync(file, JSON.stringify(results, rounded, 2) + '\n')

@@ -19,10 +19,13 @@ export async function runScenario ({ task, loads, ways, rounds, seconds }, { isP
         runs[way].push(await measure({ way, task, ...limits }, { rate, seconds, seed: isPoisson ? round : undefined }))
       }
     }
-    for (const way of ways) rows.push(summarise({ way, load, rate }, runs[way], runs.bare, tasksLeft(capacity, task, rate)))
+    const left = tasksLeft(capacity, task, rate)
+    for (const way of ways) rows.push(summarise({ way, load, rate }, runs[way], runs.bare, left))
   }
   process.stderr.write('\n')
-  return { date: new Date().toISOString().slice(0, 10), arrivals: isPoisson ? 'Poisson' : 'evenly spaced', capacity, task, rounds, seconds, ...limits, rows }
+  const date = new Date().toISOString().slice(0, 10)
+  const arrivals = isPoisson ? 'Poisson' : 'evenly spaced'
+  return { date, arrivals, capacity, task, rounds, seconds, ...limits, rows }
 }
 
 /** Medians over the rounds, and for latencies the range too. */

@@ -6,8 +6,10 @@ import { handRolled, limits } from './scenarios.js'
 export function judge (name, { rows }) {
   if (name === 'sweep') return []
   const plugin = rows.find(({ way }) => way === 'plugin')
-  const most = (what, measured, limit) => ({ what: `${what}, at most ${limit}`, measured, limit, isMet: measured <= limit })
-  const least = (what, measured, limit) => ({ what: `${what}, at least ${limit}`, measured, limit, isMet: measured >= limit })
+  const most = (what, measured, limit) =>
+    ({ what: `${what}, at most ${limit}`, measured, limit, isMet: measured <= limit })
+  const least = (what, measured, limit) =>
+    ({ what: `${what}, at least ${limit}`, measured, limit, isMet: measured >= limit })
   const always = [
     least('responses against the bare route', plugin.responsesRatio, 0.99),
     most('tasks waiting or running', plugin.mostWaiting, limits.maxPending + limits.concurrency),

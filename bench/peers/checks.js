@@ -28,7 +28,9 @@ async function tasksRun (server, expected, work) {
 async function throwing (server, scenario) {
   const logged = server.output.length
   let status
-  const others = await tasksRun(server, 2, async () => { status = await server.post(scenario).catch(error => error.message) })
+  const others = await tasksRun(server, 2, async () => {
+    status = await server.post(scenario).catch(error => error.message)
+  })
   if (others === undefined) return 'the process ends'
   return [
     status !== 200 && `the answer is ${status}`,
@@ -81,7 +83,10 @@ async function handlerThrows (server) {
   return ran === 1 ? 'runs' : 'dropped'
 }
 
-/** Runs all checks against a peer, and returns name -> { right, wrong: [...what] }, with what happens to tasks if the handler throws. */
+/**
+ * Runs all checks against a peer, and returns name -> { right, wrong: [...what] }, with what happens to tasks
+ * if the handler throws.
+ */
 export async function check (peer) {
   const result = {}
   let server = await Server.start(peer)

@@ -7,11 +7,13 @@ const DEBIAN_PACKAGES = 'apt-get install python3-fastapi uvicorn python3-uvloop 
 
 function run (command, args, env = {}) {
   const { status, error, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', env: { ...process.env, ...env } })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
+  if (status === 0) return
+  throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
 }
 
 function pythonVersions (names) {
-  const script = 'import importlib, json, sys; print(json.dumps({ name: importlib.import_module(name).__version__ for name in sys.argv[1:] }))'
+  const script = 'import importlib, json, sys; ' +
+    'print(json.dumps({ name: importlib.import_module(name).__version__ for name in sys.argv[1:] }))'
   const { status, stdout } = spawnSync(DEBIAN_PYTHON, ['-c', script, ...names], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`missing: ${DEBIAN_PACKAGES}`)
   const python = spawnSync(DEBIAN_PYTHON, ['--version'], { encoding: 'utf8' }).stdout.trim().split(' ')[1]

@@ -9,7 +9,10 @@ const node = (file, env = {}) => ({ command: process.execPath, args: [file], cwd
 
 const uvicorn = app => ({
   command: DEBIAN_PYTHON,
-  args: ['-m', 'uvicorn', `${app}:app`, '--port', '$PORT', '--loop', 'uvloop', '--http', 'httptools', '--no-access-log', '--log-level', 'warning'],
+  args: [
+    '-m', 'uvicorn', `${app}:app`, '--port', '$PORT', '--loop', 'uvloop', '--http', 'httptools',
+    '--no-access-log', '--log-level', 'warning'
+  ],
   cwd: `${apps}python`,
   env: { PYTHONDONTWRITEBYTECODE: '1' }
 })
@@ -23,7 +26,14 @@ const debian = ['fastapi', 'starlette', 'uvicorn', 'uvloop', 'httptools']
  * `own` is true for those of this repository.
  */
 export const peers = [
-  { name: 'bare Fastify', reference: true, tasks: false, own: true, npm: fastify, start: node('fastify.js', { WAY: 'bare' }) },
+  {
+    name: 'bare Fastify',
+    reference: true,
+    tasks: false,
+    own: true,
+    npm: fastify,
+    start: node('fastify.js', { WAY: 'bare' })
+  },
   {
     name: 'fastify-background-tasks',
     own: true,
@@ -125,5 +135,6 @@ export const peers = [
 
 export function npmVersions ({ npm = [], own }) {
   const folder = own ? '../../node_modules' : './node_modules'
-  return Object.fromEntries(npm.map(name => [name.replaceAll('node_modules/', ''), require(`${folder}/${name}/package.json`).version]))
+  const versionOf = name => require(`${folder}/${name}/package.json`).version
+  return Object.fromEntries(npm.map(name => [name.replaceAll('node_modules/', ''), versionOf(name)]))
 }

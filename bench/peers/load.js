@@ -18,21 +18,27 @@ async function withWrk (url, seconds) {
   if (failed) throw new Error(`${url}: ${failed[0]}`)
   const [, amount, unit] = /99%\s+([\d.]+)(us|ms|s|m)/.exec(stdout)
   const [, total] = /(\d+) requests in/.exec(stdout)
-  return { total: Number(total), requests: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)[1]), p99: Number(amount) * MS[unit] }
+  const [, requests] = /Requests\/sec:\s+([\d.]+)/.exec(stdout)
+  return { total: Number(total), requests: Number(requests), p99: Number(amount) * MS[unit] }
 }
 
 async function withAutocannon (url, seconds) {
   const { default: autocannon } = await import('autocannon')
   const body = '{"id":12345}'
-  const result = await autocannon({ url, method: 'POST', headers: { 'content-type': 'application/json' }, body, connections: CONNECTIONS, duration: seconds })
-  if (result.errors + result.non2xx > 0) throw new Error(`${url}: ${result.errors} errors, ${result.non2xx} answers not 2xx`)
+  const headers = { 'content-type': 'application/json' }
+  const load = { connections: CONNECTIONS, duration: seconds }
+  const result = await autocannon({ url, method: 'POST', headers, body, ...load })
+  if (result.errors + result.non2xx > 0) {
+    throw new Error(`${url}: ${result.errors} errors, ${result.non2xx} answers not 2xx`)
+  }
   return { total: result.requests.total, requests: result.requests.total / result.duration, p99: result.latency.p99 }
 }
 
 async function burst (server, scenario, seconds) {
   const before = { ran: await server.ran(), cpu: await server.cpuTime() }
   const start = performance.now()
-  const { total, requests, p99 } = await (wrk ? withWrk : withAutocannon)(`http://127.0.0.1:${server.port}/${scenario}`, seconds)
+  const load = wrk ? withWrk : withAutocannon
+  const { total, requests, p99 } = await load(`http://127.0.0.1:${server.port}/${scenario}`, seconds)
   const tasks = (await server.ran() - before.ran) / (performance.now() - start) * 1_000
   return { requests, p99, tasks, cpu: (await server.cpuTime() - before.cpu) / total }
 }
@@ -61,7 +67,9 @@ export async function measure (servers, base, { rounds, seconds }) {
 
   for (const route of routes) await each((_, server) => burst(server, route, 1))
   for (let round = 0; round < rounds; round++) {
-    for (const route of routes) await each(async (name, server) => { samples.get(name)[route].push(await burst(server, route, seconds)) })
+    for (const route of routes) {
+      await each(async (name, server) => { samples.get(name)[route].push(await burst(server, route, seconds)) })
+    }
   }
   const memory = new Map()
   await each(async (name, server) => { memory.set(name, await server.rss()) })

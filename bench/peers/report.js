@@ -7,7 +7,8 @@ const row = cells => `| ${cells.join(' | ')} |`
 const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 export function peersTable (results) {
-  return table(['', 'versions', 'tasks as in', 'stopped by'], results.map(({ name, versions = {}, docs = '', shutdown = '' }) => [
+  const columns = ['', 'versions', 'tasks as in', 'stopped by']
+  return table(columns, results.map(({ name, versions = {}, docs = '', shutdown = '' }) => [
     name, Object.entries(versions).map(version => version.join(' ')).join(', '), docs, shutdown
   ]))
 }
@@ -15,12 +16,23 @@ export function peersTable (results) {
 export function speedTable (results) {
   const measured = results.filter(({ load }) => load?.one)
   return table(
-    ['', '1 task: requests/s (range)', 'against bare (quartiles)', 'CPU us', 'tasks/s', 'p99 ms', '3 tasks: requests/s (range)', 'against bare (quartiles)', 'CPU us', 'tasks/s', 'p99 ms', 'RSS MB'],
+    [
+      '',
+      '1 task: requests/s (range)', 'against bare (quartiles)', 'CPU us', 'tasks/s', 'p99 ms',
+      '3 tasks: requests/s (range)', 'against bare (quartiles)', 'CPU us', 'tasks/s', 'p99 ms',
+      'RSS MB'
+    ],
     measured.map(({ name, load }) => [
       name,
       ...['one', 'three'].flatMap(route => {
         const { requests, againstBare, cpu, tasks, p99 } = load[route]
-        return [`${number(requests.median)} (${number(requests.low)} to ${number(requests.high)})`, ratio(againstBare), number(cpu.median), number(tasks.median), p99.median.toFixed(1)]
+        return [
+          `${number(requests.median)} (${number(requests.low)} to ${number(requests.high)})`,
+          ratio(againstBare),
+          number(cpu.median),
+          number(tasks.median),
+          p99.median.toFixed(1)
+        ]
       }),
       number(load.rss / 2 ** 20)
     ]))
@@ -34,10 +46,12 @@ function cell ({ right, wrong }) {
 export function checksTable (results) {
   return table(
     ['', ...checks.map(({ title }) => title), 'handler throws after the add'],
-    results.filter(({ correct }) => correct?.checks).map(({ name, correct }) => [name, ...checks.map(check => cell(correct.checks[check.name])), correct.handlerThrows]))
+    results.filter(({ correct }) => correct?.checks).map(({ name, correct }) =>
+      [name, ...checks.map(check => cell(correct.checks[check.name])), correct.handlerThrows]))
 }
 
-export const allRight = ({ correct }) => correct?.checks !== undefined && Object.values(correct.checks).every(({ right }) => right === RUNS)
+export const allRight = ({ correct }) =>
+  correct?.checks !== undefined && Object.values(correct.checks).every(({ right }) => right === RUNS)
 
 /** What was to be shown, and whether it was. */
 export function targets (results, ours) {
@@ -56,11 +70,13 @@ export function targets (results, ours) {
   if (own?.correct) {
     const others = peers.filter(allRight).map(({ name }) => name)
     const met = allRight(own) && others.length === 0
-    lines.push(`the only one with every column right: ${met ? 'met' : `MISSED, ${allRight(own) ? `so has ${others.join(', ')}` : 'ours has not'}`}`)
+    const why = allRight(own) ? `so has ${others.join(', ')}` : 'ours has not'
+    lines.push(`the only one with every column right: ${met ? 'met' : `MISSED, ${why}`}`)
   }
   return lines
 }
 
 export function notRun (results) {
-  return results.flatMap(({ name, notRun, load, correct }) => [notRun, load?.failed, correct?.failed].filter(Boolean).map(why => `not run: ${name}: ${why}`))
+  return results.flatMap(({ name, notRun, load, correct }) =>
+    [notRun, load?.failed, correct?.failed].filter(Boolean).map(why => `not run: ${name}: ${why}`))
 }

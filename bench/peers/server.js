@@ -32,7 +32,9 @@ export class Server {
   constructor (child, port) {
     this.#child = child
     this.port = port
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => { this.output += text })
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', text => { this.output += text })
+    }
     this.exited = new Promise(resolve => {
       const end = exit => {
         this.exit = exit
@@ -82,7 +84,8 @@ export class Server {
 
   /** `keepAlive` keeps the connection open after the answer. */
   async post (scenario, { keepAlive = false } = {}) {
-    const response = await this.#answer('POST', `/${scenario}`, { headers, agent: keepAlive ? this.#keepAlive : false }, BODY)
+    const agent = keepAlive ? this.#keepAlive : false
+    const response = await this.#answer('POST', `/${scenario}`, { headers, agent }, BODY)
     await text(response)
     return response.statusCode
   }
@@ -90,7 +93,9 @@ export class Server {
   /** Resolves once the server writes this to its standard output, or has exited. */
   async written (line) {
     const from = this.output.length
-    while (this.alive && !this.output.includes(line, from)) await Promise.race([once(this.#child.stdout, 'data'), this.exited])
+    while (this.alive && !this.output.includes(line, from)) {
+      await Promise.race([once(this.#child.stdout, 'data'), this.exited])
+    }
   }
 
   /** Sends a whole request, and goes away as soon as its handler has begun. */
@@ -98,7 +103,13 @@ export class Server {
     const begun = this.written('the handler has begun')
     const socket = connect(this.port, '127.0.0.1')
     await once(socket, 'connect')
-    socket.write(`POST /${scenario} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${headers['content-length']}\r\n\r\n${BODY}`)
+    const lines = [
+      `POST /${scenario} HTTP/1.1`,
+      'host: 127.0.0.1',
+      'content-type: application/json',
+      `content-length: ${headers['content-length']}`
+    ]
+    socket.write(`${lines.join('\r\n')}\r\n\r\n${BODY}`)
     await begun
     socket.destroy()
   }

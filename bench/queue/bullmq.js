@@ -9,7 +9,7 @@ const url = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 const CONCURRENCY = 50
 const JOBS = 20_000
 
-/** The engine alone is `queue.add` with the same data and options, and its `Worker` with a processor that does nothing. */
+/** The engine alone: `queue.add` with the same data and options, and a `Worker` whose processor does nothing. */
 export async function open () {
   const prefix = `bench-${randomUUID()}`
   const client = new Redis(url, { maxRetriesPerRequest: null })
@@ -20,12 +20,17 @@ export async function open () {
   const app = await makeApp(bullmq({ connection: url, prefix }), task)
   await app.ready()
 
-  const add = () => queue.add('mail', { payload, version: 1, enqueuedAt: Date.now() }, { jobId: randomUUID(), priority: 51, attempts: 1 })
+  const add = () => queue.add('mail', { payload, version: 1, enqueuedAt: Date.now() }, {
+    jobId: randomUUID(),
+    priority: 51,
+    attempts: 1
+  })
 
   /** A worker closes only connections that it has made itself. */
   function workRaw () {
     const connection = client.duplicate()
-    const worker = new Worker('default', async () => { finish.reach() }, { connection, prefix, concurrency: CONCURRENCY })
+    const options = { connection, prefix, concurrency: CONCURRENCY }
+    const worker = new Worker('default', async () => { finish.reach() }, options)
     worker.once('closed', () => connection.disconnect())
     return worker
   }

@@ -16,9 +16,20 @@ export async function open () {
   const finish = new Finish()
   const task = makeTask(finish)
   const app = await makeApp(pgBoss({ connection: connectionString, schema }), task)
-  const boss = new PgBoss({ connectionString, schema, max: 10, supervise: false, schedule: false, useListenNotify: true })
+  const boss = new PgBoss({
+    connectionString,
+    schema,
+    max: 10,
+    supervise: false,
+    schedule: false,
+    useListenNotify: true
+  })
   boss.on('error', error => { throw error })
-  const send = () => boss.send('default', { payload, version: 1, enqueuedAt: Date.now() }, { id: randomUUID(), priority: 50, retryLimit: 0 })
+  const send = () => boss.send('default', { payload, version: 1, enqueuedAt: Date.now() }, {
+    id: randomUUID(),
+    priority: 50,
+    retryLimit: 0
+  })
   app.post('/raw', async () => ({ id: await send() }))
   app.post('/ours', request => request.backgroundTasks.enqueue(task, payload))
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -45,7 +56,9 @@ export async function open () {
       concurrency: CONCURRENCY,
       raw: () => jobsPerSecond(async () => {
         const options = { batchSize: CONCURRENCY, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }
-        const id = await boss.work('default', options, async jobs => { for (let i = 0; i < jobs.length; i++) finish.reach() })
+        const id = await boss.work('default', options, async jobs => {
+          for (let i = 0; i < jobs.length; i++) finish.reach()
+        })
         return () => boss.offWork('default', { id })
       }),
       ours: () => jobsPerSecond(async () => {

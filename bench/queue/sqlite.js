@@ -24,7 +24,8 @@ export async function open () {
     targets: { 1: 0.8, 100: 10 },
     async raw () {
       const now = Date.now()
-      insert.run(randomUUID(), 'default', 'mail', JSON.stringify({ payload, version: 1, enqueuedAt: now }), 50, 'pending', now, now)
+      const data = JSON.stringify({ payload, version: 1, enqueuedAt: now })
+      insert.run(randomUUID(), 'default', 'mail', data, 50, 'pending', now, now)
     },
     ours: () => app.backgroundTasks.enqueue(task, payload),
     async clear () {

@@ -43,8 +43,8 @@ await app.register(backgroundTasks, {
   status: { max: 100 },
   hooks: {
     onTaskStart: hook(() => books.attempts.hooked++),
-    onTaskSuccess: hook(() => books.hooked.completed++),
-    onTaskError: hook(() => books.hooked.failed++),
+    onTaskCompleted: hook(() => books.hooked.completed++),
+    onTaskFailed: hook(() => books.hooked.failed++),
     onTaskRetry: hook(() => books.hooked.retried++),
     onTaskSkipped: hook(() => books.hooked.skipped++),
     onTaskLost: hook(({ reason }) => {
@@ -81,7 +81,9 @@ const endings = {
 
 app.decorateRequest('dice', null)
 app.addHook('onRequest', async request => { request.dice = new Dice(Number(request.query.seed)) })
-app.addHook('onSend', async request => { if (request.dice.chance(0.1)) tasks.addSome(request.backgroundTasks, request.dice) })
+app.addHook('onSend', async request => {
+  if (request.dice.chance(0.1)) tasks.addSome(request.backgroundTasks, request.dice)
+})
 app.setErrorHandler((error, request, reply) => {
   if (request.dice.chance(0.2)) tasks.addSome(request.backgroundTasks, request.dice)
   reply.code(error.forgiven ? 200 : error.statusCode ?? 500).send(error.message)
@@ -128,7 +130,8 @@ async function stop () {
   books.look(stats, books.added)
   process.off('disconnect', leave)
   const { wrong, strays, doubtful, calls } = sink
-  process.send({ stats, before, closed, books, queue: { wrong, strays, doubtful: doubtful.size, calls }, memory, complaints }, () => process.disconnect())
+  const queue = { wrong, strays, doubtful: doubtful.size, calls }
+  process.send({ stats, before, closed, books, queue, memory, complaints }, () => process.disconnect())
 }
 
 /** The one who started this has gone. */

@@ -4,7 +4,7 @@ import { Dice } from './dice.js'
 /** ms, after which nobody waits for this queue any more. */
 export const PATIENCE = 100
 
-/** A queue that is late, refuses jobs and breaks off, as its dice fall; and knows each job that nobody has claimed yet. */
+/** A queue that is late, refuses jobs and breaks off, as its dice fall. It knows the jobs that nobody has claimed. */
 export class Sink {
   name = 'sink'
   native = undefined

@@ -120,7 +120,9 @@ export class Tasks {
     } else {
       const handle = this.#add(to, when, { name: kind, when, ...options }, context => {
         this.#ran()
-        if (depth < 3 && dice.chance(0.1)) this.#addOne(dice.chance(0.5) ? to : this.#app.backgroundTasks, dice, depth + 1)
+        if (depth < 3 && dice.chance(0.1)) {
+          this.#addOne(dice.chance(0.5) ? to : this.#app.backgroundTasks, dice, depth + 1)
+        }
         return work?.(context)
       })
       if (dice.chance(0.05)) handle.cancel()
@@ -167,7 +169,7 @@ const kinds = {
   hooked: dice => [{
     hooks: dice.pick([
       { onTaskStart: failure },
-      { onTaskSuccess: () => setTimeout(1).then(failure) },
+      { onTaskCompleted: () => setTimeout(1).then(failure) },
       { onTaskSkipped: failure, onTaskLost: failure }
     ])
   }, undefined]

@@ -6,7 +6,7 @@ import { Dice } from './dice.js'
 
 const host = '127.0.0.1'
 
-/** Users who do what the dice say, one thing after the other, until they are told to stop or nobody listens any more. */
+/** Users who do what the dice say, one thing after the other, until they are told to stop or nobody listens. */
 export class Users {
   requests = 0
   /** How often each thing was done, and each status code received. */
@@ -97,7 +97,8 @@ export class Users {
   /** Sends half a request, and goes away. */
   async breakOff (dice) {
     const socket = await this.#connect()
-    socket.write(`POST ${this.#path('now', dice)} HTTP/1.1\r\nhost: soak\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"half`)
+    const headers = 'host: soak\r\ncontent-type: application/json\r\ncontent-length: 100'
+    socket.write(`POST ${this.#path('now', dice)} HTTP/1.1\r\n${headers}\r\n\r\n{"half`)
     await setTimeout(dice.below(3))
     leave(socket, dice)
   }
@@ -110,7 +111,8 @@ export class Users {
     const count = 2 + dice.below(7)
     for (let n = 1; n <= count; n++) {
       const ending = dice.pick(stays ? answered : ['now', 'soon', 'stream', 'throw', 'never'])
-      burst += `GET ${this.#path(ending, dice)} HTTP/1.1\r\nhost: soak\r\n${n === count ? 'connection: close\r\n' : ''}\r\n`
+      const last = n === count ? 'connection: close\r\n' : ''
+      burst += `GET ${this.#path(ending, dice)} HTTP/1.1\r\nhost: soak\r\n${last}\r\n`
     }
     socket.write(burst)
     if (!stays) {

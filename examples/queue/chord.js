@@ -33,7 +33,7 @@ const app = Fastify()
 await app.register(backgroundTasks, { adapter: queue.adapter, tasks: [countWords, total] })
 await startWorker(app)
 
-/** A task and its payload, as the adapter stores them. BullMQ runs priority 1 first, and what has none before all others. */
+/** A task and its payload, as the adapter stores them. BullMQ runs priority 1 first, and jobs that have none before. */
 function job (task, payload, opts) {
   const data = { payload, version: task.version, enqueuedAt: Date.now() }
   return { name: task.name, queueName: task.queue, data, opts: { priority: 101 - task.priority, ...opts } }

@@ -5,7 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const { QUEUE = 'sqlite', REDIS_URL = 'redis://127.0.0.1:6379', DATABASE_URL = 'postgres://postgres@127.0.0.1:5432/postgres' } = process.env
+const {
+  QUEUE = 'sqlite',
+  REDIS_URL = 'redis://127.0.0.1:6379',
+  DATABASE_URL = 'postgres://postgres@127.0.0.1:5432/postgres'
+} = process.env
 
 /** `adapter` for the plugin, `name` of what it uses, `remove()` for after `app.close()`. */
 export async function openQueue (options = {}, engine = QUEUE) {
@@ -28,7 +32,8 @@ async function openBullmq (options) {
 async function openPgBoss (options) {
   const { pgBoss } = await import('fastify-background-tasks/pg-boss')
   const name = newName()
-  return { name, adapter: pgBoss({ connection: DATABASE_URL, schema: name, ...options }), remove: () => dropSchema(name) }
+  const adapter = pgBoss({ connection: DATABASE_URL, schema: name, ...options })
+  return { name, adapter, remove: () => dropSchema(name) }
 }
 
 function newName () {

@@ -15,7 +15,8 @@ export async function buildService ({ smtp, auditFile, logger }) {
     timeout: 5_000,
     retry: { attempts: 3, delay: 500 },
     async run ({ to }, { log }) {
-      const { messageId } = await mailer.sendMail({ to, subject: `Welcome, ${to}`, text: 'It is good to have you here.' })
+      const subject = `Welcome, ${to}`
+      const { messageId } = await mailer.sendMail({ to, subject, text: 'It is good to have you here.' })
       log.info({ messageId }, 'welcome mail sent')
     }
   })

@@ -12,17 +12,19 @@ interface Module {
 const SKIP_OVERRIDE = Symbol.for('skip-override')
 
 /**
- * The application that a file exports. In an object, as a Fastify instance is a thenable: whoever awaits
- * it boots it.
+ * Loads the application that a file exports. It comes in an object, as a Fastify instance is a thenable, and
+ * to await it is to boot it.
  *
- * Rejects with FST_ERR_BGT_INVALID_APP, and with whatever the file throws.
+ * Rejects with FST_ERR_BGT_INVALID_APP, and with any error that the file throws.
  */
 export async function loadApplication (file: string): Promise<{ app: FastifyInstance }> {
   const module = await load(file)
   const exported = module.default
   if (isInstance(exported)) return { app: exported }
   if (typeof exported !== 'function') {
-    throw new FST_ERR_BGT_INVALID_APP(file, exported === undefined ? 'it exports nothing by default' : `its default export is ${brief(exported)}`)
+    const isMissing = exported === undefined
+    const problem = isMissing ? 'it exports nothing by default' : `its default export is ${brief(exported)}`
+    throw new FST_ERR_BGT_INVALID_APP(file, problem)
   }
   if (isPlugin(exported)) return { app: hostPlugin(exported, module.options) }
   const result = (exported as () => unknown)()
@@ -35,12 +37,14 @@ async function load (file: string): Promise<Module> {
   try {
     const module = await import(pathToFileURL(file).href) as Module
     const inner = module.default as (Module & { __esModule?: boolean }) | undefined
-    // Compiled from ESM to CommonJS, it has its exports inside.
+    // A module that was compiled from ESM to CommonJS has its exports inside.
     if (inner?.__esModule) return inner
     return { default: inner, options: module.options ?? inner?.options }
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException | null)?.code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw cause
-    throw new FST_ERR_BGT_INVALID_APP(file, `Node.js ${process.version} says "${(cause as Error).message}": compile it, or load it with NODE_OPTIONS="--import=tsx" or the like`, { cause })
+    const { code, message } = (cause ?? {}) as Partial<NodeJS.ErrnoException>
+    if (code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw cause
+    const cure = 'compile it, or load it with NODE_OPTIONS="--import=tsx" or the like'
+    throw new FST_ERR_BGT_INVALID_APP(file, `Node.js ${process.version} says "${message}": ${cure}`, { cause })
   }
 }
 
@@ -53,7 +57,7 @@ function isPlugin (fn: object): fn is FastifyPluginCallback {
   return (fn as FastifyPluginCallback).length > 0 || SKIP_OVERRIDE in fn
 }
 
-/** What the plugin decorates has to be seen on the instance, so it gets no scope of its own. */
+/** The plugin gets no scope of its own, so that its decorators are seen on the instance. */
 function hostPlugin (plugin: FastifyPluginCallback, options: FastifyServerOptions = {}): FastifyInstance {
   const app = Fastify({ logger: true, ...options })
   void app.register(SKIP_OVERRIDE in plugin ? plugin : fp(plugin))

@@ -26,11 +26,11 @@ Exit codes: 0 closed as asked, 1 could not start or crashed, 2 wrong usage, 3 no
 after the drain timeout, 130 and 143 ended at once by a second signal.
 `
 
-/** What was typed cannot be meant. */
+/** The arguments make no command. */
 export class UsageError extends Error {}
 
 export interface WorkCommand {
-  /** Absolute, and there. */
+  /** The absolute path of a file that exists. */
   readonly file: string
   readonly worker: WorkerOptions
   readonly health: { readonly port: number, readonly host?: string } | undefined
@@ -76,7 +76,10 @@ function parse (argv: string[]): Parsed {
 }
 
 function fileOf ([name, file, ...rest]: string[]): string {
-  if (name !== 'worker') throw new UsageError(`expected the command "worker", got ${name === undefined ? 'none' : `"${name}"`}`)
+  if (name !== 'worker') {
+    const given = name === undefined ? 'none' : `"${name}"`
+    throw new UsageError(`expected the command "worker", got ${given}`)
+  }
   if (file === undefined) throw new UsageError('"worker" needs the file of an application')
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`)
   const path = resolve(file)
@@ -108,7 +111,8 @@ function healthOptions ({ 'health-port': port, 'health-host': host }: Values): W
 
 function whole (name: string, value: string, maximum = Number.MAX_SAFE_INTEGER): number {
   if (/^\d+$/.test(value) && Number(value) <= maximum) return Number(value)
-  throw new UsageError(`--${name} expects a whole number${maximum < Number.MAX_SAFE_INTEGER ? ` up to ${maximum}` : ''}, got "${value}"`)
+  const limit = maximum < Number.MAX_SAFE_INTEGER ? ` up to ${maximum}` : ''
+  throw new UsageError(`--${name} expects a whole number${limit}, got "${value}"`)
 }
 
 function oneOf (name: string, value: string | undefined, values: string[]): string | undefined {

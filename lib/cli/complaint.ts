@@ -1,6 +1,6 @@
 import { brief } from '../errors.ts'
 
-/** What stderr is told of an error: where it comes from, unless it is one of ours, which says what to do. */
+/** Describes an error for stderr: one of ours by its message, which says what to do, and any other by its stack. */
 export function complain (error: unknown): string {
   const { code, message, stack } = (error ?? {}) as { code?: string, message?: string, stack?: string }
   const isOurs = code?.startsWith('FST_ERR_BGT_') === true

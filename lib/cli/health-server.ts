@@ -16,7 +16,7 @@ export class HealthServer {
     this.#server = createServer((request, response) => { void this.#answer(request, response) })
   }
 
-  /** Without a host on all addresses: probes of a container come from outside of it. */
+  /** Listens on all addresses by default, as probes of a container come from outside of it. */
   async listen (options: { port: number, host?: string }): Promise<void> {
     this.#server.listen(options)
     await once(this.#server, 'listening')

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
 import { run } from './run.ts'
 
-// What the application may have left open must not keep a worker that has closed.
+// Nothing that the application has left open may keep a worker alive that has closed.
 process.exit(await run(process.argv.slice(2), process))

@@ -13,13 +13,13 @@ const codes = { SIGINT: 130, SIGTERM: 143 } as const
 
 type Signal = keyof typeof codes
 
-/** Waits until the process is to end, and sees to it that it does. */
+/** Waits for a reason to end the process, and then makes sure that it ends. */
 export class Shutdown {
   readonly requested: Promise<void>
   readonly #host: Host
   readonly #log: FastifyBaseLogger
   readonly #stopWaiting: () => void
-  /** Neither listeners of signals nor promises keep a process alive. */
+  /** Keeps the process alive, which listeners of signals and promises do not. */
   readonly #alive: NodeJS.Timeout = setInterval(() => {}, MAX_TIMER)
   #deadline: NodeJS.Timeout | undefined = undefined
   #requestedAt = 0
@@ -38,7 +38,7 @@ export class Shutdown {
     host.on('uncaughtException', this.#onUncaught)
   }
 
-  /** The highest code wins. */
+  /** Asks for the end. The highest code wins. */
   request (code: number): void {
     this.code = Math.max(this.code, code)
     if (this.#deadline !== undefined) return
@@ -51,7 +51,7 @@ export class Shutdown {
     this.#stopWaiting()
   }
 
-  /** Everything is closed. */
+  /** Lets the process end, as everything is closed. */
   end (): void {
     clearInterval(this.#alive)
     clearTimeout(this.#deadline)

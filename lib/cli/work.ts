@@ -8,7 +8,7 @@ import { HealthServer } from './health-server.ts'
 import type { Host } from './host.ts'
 import { Shutdown } from './shutdown.ts'
 
-/** ms that jobs get to end where the worker that would say so has not started. */
+/** ms that jobs get to end, until a worker has started and says otherwise. */
 const DRAIN_TIMEOUT = 10_000
 
 /** Runs the worker of an application until it is told to end. Resolves with the exit code. */
@@ -21,8 +21,9 @@ export async function work (command: WorkCommand, host: Host): Promise<number> {
   }
 }
 
-/** The same for an application that is there. */
-export async function serve (app: FastifyInstance, { file, worker: options, health, logLevel }: WorkCommand, host: Host): Promise<number> {
+/** Does the same for an application that is loaded already. */
+export async function serve (app: FastifyInstance, command: WorkCommand, host: Host): Promise<number> {
+  const { file, worker: options, health, logLevel } = command
   // Fastify's logger that is switched off has no level.
   if (logLevel !== undefined && app.log.level !== undefined) app.log.level = logLevel
   const shutdown = new Shutdown(host, app.log, options.drainTimeout ?? DRAIN_TIMEOUT)
@@ -30,7 +31,9 @@ export async function serve (app: FastifyInstance, { file, worker: options, heal
   try {
     if (health !== undefined) await healthServer.listen(health)
     await app.ready()
-    if (app.server.listening) throw new FST_ERR_BGT_INVALID_APP(file, 'its application listens: call listen in another file')
+    if (app.server.listening) {
+      throw new FST_ERR_BGT_INVALID_APP(file, 'its application listens: call listen in another file')
+    }
     const worker = await startWorker(app, options)
     shutdown.drainTimeout = worker.drainTimeout
     healthServer.working(worker)
@@ -49,7 +52,7 @@ export async function serve (app: FastifyInstance, { file, worker: options, heal
   return shutdown.code
 }
 
-/** To stderr, as the application may have no logger, or have got no further than its first line. */
+/** Writes to stderr, as the application may have no logger, or have got no further than its first line. */
 function fail (host: Host, error: unknown): 1 {
   host.stderr.write(complain(error))
   return 1

@@ -2,8 +2,8 @@ import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyInstance } from 'fastify'
 import type {
-  BackgroundTasks, Cancellation, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task, TaskHandle, TaskInfo,
-  Worker, WorkerOptions
+  BackgroundTasks, Cancellation, Enqueued, EnqueueOptions, Health, QueueAdapter, ScheduleOptions, Stats, Task,
+  TaskHandle, TaskInfo, Worker, WorkerOptions
 } from '../../types/index.ts'
 import { check, type Checker, MAX_TIMER, ms } from '../check.ts'
 import { FST_ERR_BGT_IDLE_TIMEOUT } from '../errors.ts'
@@ -11,9 +11,10 @@ import type { Accounts } from '../in-process/accounts.ts'
 import type { Intake } from '../in-process/intake.ts'
 import type { StatusBook } from '../in-process/status-book.ts'
 import type { Queue } from '../queue/queue.ts'
-import { within } from '../time.ts'
 
-const idleOptions: Checker = TypeCompiler.Compile(Type.Object({ timeout: ms(MAX_TIMER) }, { additionalProperties: false }))
+const idleOptions: Checker = TypeCompiler.Compile(
+  Type.Object({ timeout: ms(MAX_TIMER) }, { additionalProperties: false })
+)
 
 /** `app.backgroundTasks`. */
 export class AppTasks implements BackgroundTasks {
@@ -46,9 +47,8 @@ export class AppTasks implements BackgroundTasks {
     check(idleOptions, 'options', options)
     const accounts = this.#accounts
     const { timeout } = options
-    if (timeout === undefined) return accounts.idle()
-    if (await within(timeout, accounts.idle())) return
-    throw new FST_ERR_BGT_IDLE_TIMEOUT(timeout, accounts.waiting, accounts.running)
+    if (await accounts.idle(timeout)) return
+    throw new FST_ERR_BGT_IDLE_TIMEOUT(timeout!, accounts.waiting, accounts.running)
   }
 
   stats (): Stats {

@@ -1,36 +1,51 @@
 import { setImmediate } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Hooks } from '../../types/index.ts'
 import type { Accounts } from '../in-process/accounts.ts'
 import type { Dispatcher } from '../in-process/dispatcher.ts'
+import type { Escalation } from '../in-process/escalation.ts'
 import type { Queue } from '../queue/queue.ts'
+import { ABORT_TIME } from '../queue/worker.ts'
 import type { Events } from '../run/events.ts'
-import { within } from '../time.ts'
+import { Deadline, within } from '../time.ts'
+import type { RequestsUnderWay } from './requests-under-way.ts'
+import { doNotTell, list, tellAtExit, warnWithoutSignalHandler } from './unfinished.ts'
 
-/** ms that aborted tasks, and then asynchronous hooks, get to end. */
-const LAST_CALL = 1_000
+/** ms that all steps after the drain may take together, `onShutdown` excepted. */
+const AFTER_DRAIN = 1_800
+
+/** ms of these that are kept for asynchronous hooks to end, and for the adapter to close. */
+const HOOKS = 400
+const CLOSE = 400
+
+/** ms that the adapter gets at the most. */
+const LONGEST_CLOSE = 5_000
+
+/** ms after which a close that goes on says again what it waits for. */
+const SILENCE = 5_000
 
 /** Fastify's `onClose` method is avvio's, and not in its types. */
 type WithOnClose = FastifyInstance & { onClose?: (fn: () => Promise<void>) => void }
 
-/** What starts and shuts down. */
+/** The parts that start and shut down. */
 interface Parts {
   readonly accounts: Accounts
   readonly dispatcher: Dispatcher
+  readonly escalation: Escalation
   readonly events: Events
   readonly queue: Queue
+  readonly requests: RequestsUnderWay
 }
 
-interface Times {
+interface Options {
   /** ms */
   readonly drainTimeout: number
-  /** ms */
-  readonly enqueueTimeout: number
+  readonly hooks: Hooks
 }
 
 /** Runs `onStartup` before the server takes requests; drains, then runs `onShutdown`, before other plugins close. */
-export function manageLifespan (app: WithOnClose, parts: Parts, options: Times & { readonly hooks: Hooks }): void {
-  const { queue } = parts
+export function manageLifespan (app: WithOnClose, parts: Parts, options: Options): void {
+  const { dispatcher, queue, requests } = parts
   const { hooks } = options
   let ready = false
   let shutdown: Promise<void> | undefined
@@ -38,48 +53,86 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Times &
   app.addHook('onReady', async () => {
     await queue.start(app.log)
     await hooks.onStartup?.(app)
+    tellAtExit(dispatcher)
     ready = true
+  })
+
+  app.addHook('onListen', done => {
+    warnWithoutSignalHandler(app.log)
+    done()
   })
 
   const shutDownOnce = (): Promise<void> => (shutdown ??= shutDown())
 
   async function shutDown (): Promise<void> {
-    await drain(parts, options)
-    try {
-      if (ready) await hooks.onShutdown?.(app)
-    } catch (err) {
-      app.log.error({ err, hook: 'onShutdown' }, 'background task hook failed')
-    }
-    await queue.close(app.log)
+    const drainTimeout = Math.max(options.drainTimeout, queue.drainTimeout)
+    const deadline = new Deadline(drainTimeout + AFTER_DRAIN)
+    await drain(app.log, parts, drainTimeout, deadline)
+    const left = Math.min(Math.max(Math.round(deadline.left()), CLOSE), LONGEST_CLOSE)
+    if (ready) await runOnShutdown(app, hooks)
+    await queue.close(app.log, left)
+    doNotTell(dispatcher)
   }
 
-  // Queued while the server closes, it is first in line of all onClose hooks. As an ordinary hook it
-  // would come after those of every plugin registered later, and be cut off by pluginTimeout besides.
+  // It is queued while the server closes, and so runs before all onClose hooks. An ordinary hook would run
+  // after those of every plugin registered later, and pluginTimeout would cut it off besides.
   app.addHook('preClose', done => {
+    if (shutdown === undefined) requests.watchClose(app)
     app.onClose?.(shutDownOnce)
     done()
   })
   app.addHook('onClose', shutDownOnce)
 }
 
-async function drain ({ accounts, dispatcher, events, queue }: Parts, { drainTimeout, enqueueTimeout }: Times): Promise<void> {
+async function drain (log: FastifyBaseLogger, parts: Parts, drainTimeout: number, deadline: Deadline): Promise<void> {
+  const { accounts, dispatcher, escalation, events, queue, requests } = parts
   const workers = queue.closeWorkers()
-  dispatcher.drain()
-  await within(drainTimeout, quiet(accounts, workers))
-  // Until its end a job may add tasks.
-  await workers
+  const forfeited = dispatcher.drain()
+  const stopTelling = tellOfDrain(log, parts, drainTimeout, forfeited)
+  await within(drainTimeout, quiet(accounts, requests, workers))
+  // Jobs that end now may still add tasks, which are lost with the others.
   dispatcher.close(drainTimeout)
-  if (!await within(LAST_CALL, accounts.idle())) dispatcher.abandon()
-  // What is left is on its way to the queue, which answers within its own deadline.
-  await within(enqueueTimeout + LAST_CALL, accounts.idle())
-  await within(LAST_CALL, events.hooksEnded())
+  if (!await accounts.idle(ABORT_TIME)) dispatcher.abandon()
+  // All tasks that are left are on their way to the queue.
+  if (!await accounts.idle(deadline.left(HOOKS + CLOSE))) escalation.giveUp()
+  await within(deadline.left(CLOSE), Promise.all([events.hooksEnded(), workers]))
+  stopTelling()
 }
 
 /** Idle, and still so a turn of the event loop later: the end of a task may have added another. */
-async function quiet (accounts: Accounts, workers: Promise<void>): Promise<void> {
-  await workers
+async function quiet (accounts: Accounts, requests: RequestsUnderWay, workers: Promise<void>): Promise<void> {
+  await Promise.all([workers, requests.ended()])
   do {
     await accounts.idle()
     await setImmediate()
   } while (!accounts.isIdle)
+}
+
+/** Says at once and every few seconds what the close waits for. */
+function tellOfDrain (
+  log: FastifyBaseLogger, { dispatcher, queue }: Parts, drainTimeout: number, forfeited: number
+): () => void {
+  const tell = (): void => {
+    const tasks = dispatcher.unfinished()
+    const jobs = queue.running
+    if (tasks.length === 0 && jobs === 0) return
+    const fields = { tasks: tasks.length, jobs, drainTimeout, ...(forfeited > 0 && { forfeited }) }
+    log.info(fields, `background task drain waits for tasks: ${list(tasks)}, and ${jobs} jobs, at most ${drainTimeout} ms`)
+  }
+  tell()
+  const timer = setInterval(tell, SILENCE)
+  return () => clearInterval(timer)
+}
+
+async function runOnShutdown (app: FastifyInstance, { onShutdown }: Hooks): Promise<void> {
+  const tell = (): void =>
+    app.log.warn({ hook: 'onShutdown' }, 'background task hook onShutdown has not ended, and the close waits for it')
+  const timer = setInterval(tell, SILENCE)
+  try {
+    await onShutdown?.(app)
+  } catch (err) {
+    app.log.error({ err, hook: 'onShutdown' }, 'background task hook failed')
+  } finally {
+    clearInterval(timer)
+  }
 }

@@ -1,16 +1,19 @@
 import type { FastifyRequest } from 'fastify'
-import type { Ending, Enqueued, EnqueueOptions, RequestBackgroundTasks, Task, TaskHandle, When } from '../../types/index.ts'
+import type {
+  Ending, Enqueued, EnqueueOptions, RequestBackgroundTasks, Task, TaskHandle, When
+} from '../../types/index.ts'
 import type { AddedTask } from '../in-process/added-task.ts'
 import type { Intake } from '../in-process/intake.ts'
 import type { Lane } from '../in-process/lane.ts'
 import type { Origin } from '../queue/jobs.ts'
 import type { Queue } from '../queue/queue.ts'
+import { awaitAnswer } from './response-end.ts'
 
 /** `request.backgroundTasks`: holds the tasks of a request until its response is over. It runs nothing. */
 export class RequestTasks implements RequestBackgroundTasks {
   readonly #intake: Intake
   readonly #queue: Queue
-  readonly #lane: Lane<AddedTask>
+  #lane: Lane<AddedTask>
   readonly #request: FastifyRequest
   #ending: Ending | undefined = undefined
 
@@ -22,6 +25,7 @@ export class RequestTasks implements RequestBackgroundTasks {
   }
 
   add (first: unknown, ...rest: unknown[]): TaskHandle {
+    if (this.#ending === 'unanswered') this.#reopen()
     const task = this.#intake.add(this.#lane, first, rest, this.#request)
     if (this.#ending !== undefined) {
       this.#judge(task, this.#ending)
@@ -42,12 +46,19 @@ export class RequestTasks implements RequestBackgroundTasks {
     return { requestId: this.#request.id, headers: this.#request.headers }
   }
 
-  /** The response is over: lets the tasks go that are for such an ending. */
+  /** Releases the tasks that are for such an ending, as the response is over, and skips the others. */
   end (ending: Ending): void {
     if (this.#ending !== undefined) return
     this.#ending = ending
     for (let task = this.#lane.head; task !== undefined; task = task.next) this.#judge(task, ending)
     this.#lane.release()
+  }
+
+  /** The handler goes on after its grace. The lane may be running tasks already, so what it adds now gets another. */
+  #reopen (): void {
+    this.#ending = undefined
+    this.#lane = this.#intake.lane(this.#request.log, this.#request.id)
+    awaitAnswer(this.#request)
   }
 
   #judge (task: AddedTask, ending: Ending): void {

@@ -30,7 +30,7 @@ export class Accounts {
   readonly #book: StatusBook
   #added = 0
   #abandoned = 0
-  #idle: (() => void)[] = []
+  readonly #idle = new Set<() => void>()
 
   constructor (events: Events, book: StatusBook) {
     this.#events = events
@@ -39,6 +39,10 @@ export class Accounts {
 
   get waiting (): number {
     return this.#in.pending + this.#in.retrying
+  }
+
+  get retrying (): number {
+    return this.#in.retrying
   }
 
   get running (): number {
@@ -80,17 +84,26 @@ export class Accounts {
     task.outcome = outcome
     this.#events.settled(task, outcome, startedAt)
     task.close(outcome)
-    if (this.#idle.length > 0 && this.isIdle) {
-      for (const resolve of this.#idle.splice(0)) resolve()
-    }
+    if (this.#idle.size > 0 && this.isIdle) for (const tell of this.#idle) tell()
   }
 
   countAbandoned (change: 1 | -1): void {
     this.#abandoned += change
   }
 
-  idle (): Promise<void> {
-    return this.isIdle ? Promise.resolve() : new Promise(resolve => { this.#idle.push(resolve) })
+  /** Resolves when it gets idle: with true, or with false once `ms` are over. */
+  idle (ms?: number): Promise<boolean> {
+    if (this.isIdle) return Promise.resolve(true)
+    return new Promise(resolve => {
+      const end = (isIdle: boolean): void => {
+        clearTimeout(timer)
+        this.#idle.delete(tell)
+        resolve(isIdle)
+      }
+      const tell = (): void => end(true)
+      const timer = ms === undefined ? undefined : setTimeout(end, ms, false)
+      this.#idle.add(tell)
+    })
   }
 
   stats (): Omit<Stats, 'enqueued'> {

@@ -6,7 +6,7 @@ import type { TaskSettings } from '../task/settings.ts'
 import type { Linked } from './fifo.ts'
 import type { Lane } from './lane.ts'
 
-/** How the user's function is called: with `input` spread, with the context, or with `input` as payload and the context. */
+/** How the user's function is called: with `input` spread, with the context, or with `input` and the context. */
 export type Form = 'arguments' | 'context' | 'payload'
 
 export type UserFunction = (...args: any[]) => unknown
@@ -22,7 +22,9 @@ export class AddedTask extends TaskRun implements TaskHandle, Linked<AddedTask> 
   #id: string | undefined = undefined
   #settled: { promise: Promise<Outcome>, resolve: (outcome: Outcome) => void } | undefined = undefined
 
-  constructor (lane: Lane<AddedTask>, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown) {
+  constructor (
+    lane: Lane<AddedTask>, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown
+  ) {
     super(name, settings, 'pending', 0)
     this.lane = lane
     this.form = form
@@ -103,7 +105,7 @@ export class AddedTask extends TaskRun implements TaskHandle, Linked<AddedTask> 
     owner.countAbandoned(change)
   }
 
-  /** Lets go of what belongs to the user, once everybody knows the outcome. */
+  /** Drops the user's function and input, once everybody knows the outcome. */
   close (outcome: Outcome): void {
     this.#run = undefined
     this.#input = undefined

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers'
 import type { Ending, Outcome } from '../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_CLOSED, FST_ERR_BGT_SHUTDOWN } from '../errors.ts'
 import { Attempt } from '../run/attempt.ts'
-import type { Events } from '../run/events.ts'
+import { type Events, isInLostHook } from '../run/events.ts'
 import type { Stop, Verdict } from '../run/verdict.ts'
 import { type Accounts, loss } from './accounts.ts'
 import type { AddedTask } from './added-task.ts'
@@ -69,19 +69,29 @@ export class Dispatcher implements Owner<AddedTask> {
   }
 
   /**
-   * Counts a task in. It waits in its lane, which moves once it is released. With an `overflow` there is no
-   * room for it: it leaves for the queue when its lane is released, or is lost now.
+   * Counts a task in. It waits in its lane, which moves once it is released.
+   *
+   * @throws FST_ERR_BGT_CLOSED in an onTaskLost hook, which would be called for it again.
    */
-  add (task: AddedTask, overflow?: Error): void {
+  add (task: AddedTask): void {
     const { lane, name } = task
+    if (this.#closed) return this.#addLate(task, new FST_ERR_BGT_CLOSED(name))
     this.#accounts.add()
-    if (overflow !== undefined) {
-      if (!this.#escalation.takes(task.settings, 'overflow')) return this.#accounts.settle(task, loss('overflow', 0, overflow))
-      this.#escalation.hold(task, overflow)
-    }
-    if (this.#closed) return this.#giveUp(task, loss('closed', 0, new FST_ERR_BGT_CLOSED(name)))
     lane.push(task)
     this.#lanes.add(lane)
+  }
+
+  /** Counts in a task for which there is no room: it leaves for the queue when its lane is released. */
+  hold (task: AddedTask, overflow: Error): void {
+    if (!this.#closed) this.#escalation.hold(task, overflow)
+    this.add(task)
+  }
+
+  /** Counts in a task for which there is no room, and records it as lost. @throws `overflow` in an onTaskLost hook. */
+  drop (task: AddedTask, overflow: Error): void {
+    if (isInLostHook()) throw overflow
+    this.#accounts.add()
+    this.#accounts.settle(task, loss('overflow', 0, overflow))
   }
 
   release (lane: TaskLane): void {
@@ -98,7 +108,8 @@ export class Dispatcher implements Owner<AddedTask> {
     if (task.outcome !== undefined) return 'finished'
     // The lane may be running another task by now.
     if (this.#escalation.has(task)) return 'running'
-    const stop: Stop = { state: 'cancelled', attempts: task.attempt, error: new FST_ERR_BGT_CANCELLED(task.name) }
+    const error = new FST_ERR_BGT_CANCELLED(task.name)
+    const stop: Stop = { state: 'cancelled', attempts: task.attempt, reason: 'requested', error }
     if (state === 'running') {
       lane.attempt!.stop(stop)
       return 'running'
@@ -113,17 +124,38 @@ export class Dispatcher implements Owner<AddedTask> {
   }
 
   progress (task: AddedTask, value: unknown): void {
-    this.#book.progress(task, value)
+    try {
+      this.#book.progress(task, value)
+    } catch (error) {
+      this.#events.progressNotKept(task, error)
+    }
   }
 
   countAbandoned (change: 1 | -1): void {
     this.#accounts.countAbandoned(change)
   }
 
-  /** From now on no retry waits: those that do are tried once more at once, and a failure is final, or goes to the queue. */
-  drain (): void {
+  /**
+   * From now on no retry waits: those that do are tried once more at once, and a failure is final, or goes to
+   * the queue. Returns how many waited.
+   */
+  drain (): number {
+    const { retrying } = this.#accounts
     this.#draining = true
     for (const lane of this.#lanes.items()) this.#wake(lane)
+    return retrying
+  }
+
+  /** The names of the tasks that have not ended, but for those on their way to the queue. */
+  unfinished (): string[] {
+    const names: string[] = []
+    for (const lane of this.#lanes.items()) {
+      if (lane.attempt !== undefined) names.push(lane.attempt.run.name)
+      for (let task = lane.head; task !== undefined; task = task.next) {
+        if (task.outcome === undefined && !this.#escalation.has(task)) names.push(task.name)
+      }
+    }
+    return names
   }
 
   /** Aborts what runs, and records as lost what waits and what is added from now on. */
@@ -152,6 +184,15 @@ export class Dispatcher implements Owner<AddedTask> {
   }
 
   #run (): void {
+    try {
+      this.#startTasks()
+    } finally {
+      this.#scheduled = false
+      this.#schedule()
+    }
+  }
+
+  #startTasks (): void {
     this.#watchStarted()
     let now = performance.now()
     const end = now + TURN
@@ -168,11 +209,12 @@ export class Dispatcher implements Owner<AddedTask> {
       now = performance.now()
       if (now - before > BLOCKING) this.#events.blocked(task, now - before)
     }
-    this.#scheduled = false
-    this.#schedule()
   }
 
-  /** Gives those that outlived the turn they began in their timeout: most have ended, and a timer costs more than they did. */
+  /**
+   * Arms the timeout of each attempt that outlived the turn it began in. Most attempts have ended by then, and
+   * a timer costs more than they did.
+   */
   #watchStarted (): void {
     if (this.#started.length === 0) return
     const started = this.#started
@@ -217,10 +259,16 @@ export class Dispatcher implements Owner<AddedTask> {
     else this.#accounts.settle(task, outcome, startedAt)
   }
 
-  /** This process will not run it any more, but the queue may. */
+  /** Ends a task that this process will not run any more: the queue may take it. */
   #giveUp (task: AddedTask, lost: Stop): void {
     if (this.#takes(task, 'shutdown')) this.#escalate(task, lost)
     else this.#accounts.settle(task, lost)
+  }
+
+  #addLate (task: AddedTask, error: Error): void {
+    if (isInLostHook()) throw error
+    this.#accounts.add()
+    this.#giveUp(task, loss('closed', 0, error))
   }
 
   #takes ({ settings }: AddedTask, cause: 'failure' | 'shutdown'): boolean {

@@ -9,8 +9,9 @@ import type { AddedTask } from './added-task.ts'
 import type { Lane } from './lane.ts'
 
 type TaskLane = Lane<AddedTask>
+type Overflow = 'reject' | 'drop' | 'escalate'
 
-/** Tasks that leave this process for the queue. Where there is none, it takes nothing. */
+/** Hands tasks of this process over to the queue. Without a queue, it takes none. */
 export class Escalation {
   readonly #accounts: Accounts
   readonly #events: Events
@@ -19,9 +20,10 @@ export class Escalation {
   readonly #headers = new WeakMap<TaskLane, Origin['headers']>()
   /** Tasks for which there was no room, and why: they leave when their lane is released. */
   readonly #surplus = new Map<TaskLane, Map<AddedTask, Error>>()
-  readonly #underWay = new Set<AddedTask>()
+  /** Each with what ends the wait for the queue's answer. */
+  readonly #underWay = new Map<AddedTask, (error: Error) => void>()
 
-  constructor (accounts: Accounts, events: Events, producer: Producer | undefined, overflow: 'reject' | 'drop' | 'escalate') {
+  constructor (accounts: Accounts, events: Events, producer: Producer | undefined, overflow: Overflow) {
     this.#accounts = accounts
     this.#events = events
     this.#producer = producer
@@ -39,8 +41,8 @@ export class Escalation {
   }
 
   /**
-   * Checks that the queue can keep the payload, and keeps what a job says of the request, as tasks must not
-   * hold that itself.
+   * Checks that the queue can keep the payload, and keeps the headers that a job needs of the request: a task
+   * must not hold the request itself.
    *
    * @throws FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_PAYLOAD_TOO_LARGE
    */
@@ -53,7 +55,7 @@ export class Escalation {
     return this.#underWay.has(task)
   }
 
-  /** Keeps a task until its lane is released. `overflow` is what becomes of it where the queue does not take it. */
+  /** Keeps a task until its lane is released. If the queue then does not take it, it is lost, by `overflow`. */
   hold (task: AddedTask, overflow: Error): void {
     const { lane } = task
     const held = this.#surplus.get(lane) ?? new Map<AddedTask, Error>()
@@ -69,20 +71,28 @@ export class Escalation {
   }
 
   /**
-   * Hands a task over to the queue, as a job of the same id. `otherwise` is what becomes of it where the queue
-   * does not take it. Resolves once it is settled, and never rejects.
+   * Hands a task over to the queue, as a job of the same id. `otherwise` is its outcome if the queue does not
+   * take it. Resolves once the task is settled, and never rejects.
    */
   async take (task: AddedTask, otherwise: Outcome, startedAt?: number): Promise<void> {
-    this.#underWay.add(task)
     let outcome = otherwise
     try {
-      await this.#send(task)
+      await Promise.race([this.#send(task), this.#givenUp(task)])
       outcome = { state: 'escalated', attempts: task.attempt, id: task.id }
     } catch (error) {
       this.#events.stranded(task, error)
     }
     this.#underWay.delete(task)
     this.#accounts.settle(task, outcome, startedAt)
+  }
+
+  /** Does not wait for answers of the queue any more. The jobs may be stored all the same. */
+  giveUp (): void {
+    for (const end of this.#underWay.values()) end(new Error('no answer before the application had to close'))
+  }
+
+  #givenUp (task: AddedTask): Promise<never> {
+    return new Promise((_resolve, reject) => { this.#underWay.set(task, reject) })
   }
 
   async #send (task: AddedTask): Promise<void> {

@@ -1,16 +1,23 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Task, TaskContext, TaskOptions } from '../../types/index.ts'
+import type { Task, TaskContext } from '../../types/index.ts'
 import { brief, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_OVERFLOW } from '../errors.ts'
 import type { Origin } from '../queue/jobs.ts'
 import { isTask } from '../task/define.ts'
+import { nameOf, refuseGenerator } from '../task/function.ts'
 import type { Registry } from '../task/registry.ts'
-import { checkAddOptions, checkTaskOptions, resolveTaskOptions, type TaskSettings } from '../task/settings.ts'
+import { readAddOptions, readTaskOptions, resolveTaskOptions, taskOptions, type TaskSettings } from '../task/settings.ts'
+import { isThenable } from '../thenable.ts'
 import { AddedTask, type Form, type UserFunction } from './added-task.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import type { Escalation } from './escalation.ts'
 import { Lane } from './lane.ts'
 
 type TaskLane = Lane<AddedTask>
+
+const RUNS_ALREADY = 'add expects a function, got a promise, whose work has begun: add(() => work()) begins it after the response'
+
+/** Names that nobody gives a property of an argument by chance. */
+const unmistakable = ['retry', 'when', 'hooks']
 
 interface Limits {
   readonly registry: Registry
@@ -23,6 +30,8 @@ export class Intake {
   readonly #dispatcher: Dispatcher
   readonly #escalation: Escalation
   readonly #limits: Limits
+  /** Called at each `add` from half of `maxPending` on. */
+  onCrowded: () => void = () => {}
 
   constructor (dispatcher: Dispatcher, escalation: Escalation, limits: Limits) {
     this.#dispatcher = dispatcher
@@ -37,10 +46,13 @@ export class Intake {
 
   add (lane: TaskLane, first: unknown, rest: unknown[], request?: Origin): AddedTask {
     if (typeof first === 'function') {
+      if (rest.length === 1 && first.length === 0) refuseMisplaced(rest[0])
+      refuseGenerator(first)
       const { defaults } = this.#limits.registry
-      return this.#take(lane, first.name || 'anonymous', defaults, 'arguments', first as UserFunction, rest)
+      return this.#take(lane, nameOf(first), defaults, 'arguments', first as UserFunction, rest)
     }
     if (isTask(first)) return this.#addTask(lane, first, rest, request)
+    if (isThenable(first)) throw new FST_ERR_BGT_INVALID_TASK(RUNS_ALREADY)
     if (typeof first === 'object' && first !== null) return this.#addWithOptions(lane, first, rest[0])
     throw new FST_ERR_BGT_INVALID_TASK(
       `add expects a function, options and a function, or a task made by defineTask, got ${brief(first)}`)
@@ -48,46 +60,60 @@ export class Intake {
 
   #addTask (lane: TaskLane, task: Task, [payload, options]: unknown[], request: Origin | undefined): AddedTask {
     let settings: TaskSettings = this.#limits.registry.settingsOf(task)
-    if (options !== undefined) {
-      checkTaskOptions(options)
-      settings = resolveTaskOptions(options, settings)
-    }
+    if (options !== undefined) settings = resolveTaskOptions(readTaskOptions(options), settings)
     const parsed: unknown = task.parse(payload)
     if (!this.#escalation.mayTake(task)) return this.#take(lane, task.name, settings, 'payload', task.run, parsed)
     this.#escalation.prepare(lane, task, payload, request)
     // The queue gets the payload as it came, and parses it again.
-    const run: UserFunction = parsed === payload ? task.run : (raw, context: TaskContext) => task.run(task.parse(raw), context)
+    const run: UserFunction = parsed === payload
+      ? task.run
+      : (raw, context: TaskContext) => task.run(task.parse(raw), context)
     return this.#take(lane, task.name, settings, 'payload', run, payload)
   }
 
-  #addWithOptions (lane: TaskLane, options: TaskOptions & { name?: string }, run: unknown): AddedTask {
-    checkAddOptions(options)
-    if (typeof run !== 'function') throw new FST_ERR_BGT_INVALID_TASK(`add expects a function after the options, got ${brief(run)}`)
-    const name = options.name ?? (run.name || 'anonymous')
+  #addWithOptions (lane: TaskLane, given: object, run: unknown): AddedTask {
+    const options = readAddOptions(given)
+    if (typeof run !== 'function') {
+      throw new FST_ERR_BGT_INVALID_TASK(`add expects a function after the options, got ${brief(run)}`)
+    }
+    refuseGenerator(run)
+    const name = options.name ?? nameOf(run)
     const settings = resolveTaskOptions(options, this.#limits.registry.defaults)
     return this.#take(lane, name, settings, 'context', run as UserFunction, undefined)
   }
 
-  #take (lane: TaskLane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown): AddedTask {
+  #take (
+    lane: TaskLane, name: string, settings: TaskSettings, form: Form, run: UserFunction, input: unknown
+  ): AddedTask {
     const { maxPending, overflow } = this.#limits
     const { waiting } = this.#dispatcher
+    if (2 * waiting >= maxPending) this.onCrowded()
     const isFull = waiting >= maxPending
-    if (isFull && overflow !== 'drop') {
-      // As many again may be on their way to the queue.
-      const limit = this.#escalation.takes(settings, 'overflow') ? 2 * maxPending : maxPending
-      if (waiting >= limit) throw new FST_ERR_BGT_OVERFLOW(name, limit)
-    }
+    // As many again may be on their way to the queue.
+    const leaves = isFull && waiting < 2 * maxPending && this.#escalation.takes(settings, 'overflow')
+    if (isFull && !leaves && overflow !== 'drop') throw new FST_ERR_BGT_OVERFLOW(name, waiting, maxPending)
     const task = new AddedTask(lane, name, settings, form, run, input)
-    this.#dispatcher.add(task, isFull ? overflowed(name, maxPending) : undefined)
+    if (!isFull) this.#dispatcher.add(task)
+    else if (leaves) this.#dispatcher.hold(task, overflowed(name, waiting, maxPending))
+    else this.#dispatcher.drop(task, overflowed(name, waiting, maxPending))
     return task
   }
 }
 
-/** Without a stack, which costs more than all else about a task that is dropped: there may be thousands a second. */
-function overflowed (name: string, limit: number): Error {
+/** For options that a function cannot mean as its argument: without parameters it has none. */
+function refuseMisplaced (argument: unknown): void {
+  if (typeof argument !== 'object' || argument === null) return
+  const keys = Object.keys(argument)
+  const areOptions = keys.every(key => key === 'name' || key in taskOptions)
+  if (!areOptions || !unmistakable.some(key => keys.includes(key))) return
+  throw new FST_ERR_BGT_INVALID_TASK(`add expects options before the function: add({ ${keys.join(', ')} }, fn)`)
+}
+
+/** Has no stack: that would cost more than all else about a dropped task, and there may be thousands a second. */
+function overflowed (name: string, pending: number, maxPending: number): Error {
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
-  const error = new FST_ERR_BGT_OVERFLOW(name, limit)
+  const error = new FST_ERR_BGT_OVERFLOW(name, pending, maxPending)
   Error.stackTraceLimit = stackTraceLimit
   return error
 }

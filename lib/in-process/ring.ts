@@ -1,4 +1,4 @@
-/** What can be in one ring at a time. */
+/** An item that can be in one ring at a time. */
 export interface Ringed<T> {
   before: T | undefined
   after: T | undefined
@@ -7,6 +7,10 @@ export interface Ringed<T> {
 /** A set in order of entry, threaded through its items: entering and leaving cost a fraction of what a Set's do. */
 export class Ring<T extends Ringed<T>> {
   #first: T | undefined = undefined
+
+  get first (): T | undefined {
+    return this.#first
+  }
 
   add (item: T): void {
     if (item.after !== undefined) return
@@ -26,7 +30,7 @@ export class Ring<T extends Ringed<T>> {
     item.before = item.after = undefined
   }
 
-  /** Those that are in it now, whatever happens to it while they are gone through. */
+  /** A copy, as the ring may change while the caller goes through it. */
   items (): T[] {
     const items: T[] = []
     let item = this.#first

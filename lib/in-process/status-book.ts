@@ -51,14 +51,10 @@ export class StatusBook {
     if (entry !== undefined) entry.error = describeFailure(error)
   }
 
-  progress ({ id, name, log }: AddedTask, value: unknown): void {
+  /** @throws where it cannot be kept. */
+  progress ({ id }: AddedTask, value: unknown): void {
     const entry = this.#open.get(id)
-    if (entry === undefined) return
-    try {
-      entry.progress = jsonCopy(value, this.#maxPayload)
-    } catch (err) {
-      log.warn({ err, task: name, taskId: id }, 'background task progress was not kept')
-    }
+    if (entry !== undefined) entry.progress = jsonCopy(value, this.#maxPayload)
   }
 
   task (id: string): AddedTask | undefined {
@@ -83,7 +79,7 @@ export class StatusBook {
     this.#forget()
   }
 
-  /** A live object would be shown as it is later, and keep alive what it refers to. */
+  /** Makes a copy, as a live object would change later, and keep alive what it refers to. */
   #keepable (result: unknown): unknown {
     try {
       return jsonCopy(result, this.#maxPayload)

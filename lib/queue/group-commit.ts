@@ -2,8 +2,8 @@ import type { QueueAdapter } from '../../types/index.ts'
 import { Call, type Shipment } from './shipment.ts'
 
 /**
- * Sends shipments. Those that come while others are being stored wait for these, and are then stored together.
- * One that comes alone is sent at once, so nobody waits for company.
+ * Sends shipments. While some are being stored, others that come wait, and are then stored together. A shipment
+ * that comes alone is sent at once, and does not wait for company.
  */
 export class GroupCommit {
   readonly #adapter: QueueAdapter
@@ -19,13 +19,13 @@ export class GroupCommit {
     this.#maxInFlight = batch === false ? Infinity : batch.inFlight
   }
 
-  /** A shipment of one job. */
+  /** Sends a shipment of one job, together with others where there are any. */
   send (shipment: Shipment): void {
     this.#waiting.push(shipment)
     this.#next()
   }
 
-  /** By itself: as it has many jobs, or belongs to a transaction, which must not wait for what does not. */
+  /** Sends a shipment by itself: it has many jobs, or belongs to a transaction, which must not wait for others. */
   sendAlone (shipment: Shipment): void {
     void this.#store([shipment])
   }
@@ -49,7 +49,7 @@ export class GroupCommit {
     } catch (error) {
       const [first, ...others] = group
       if (others.length === 0) return first!.fail(error)
-      // One bad job must not cost the others. Those that are stored already are known by their ids.
+      // One bad job must not cost the others. The queue knows jobs that are stored already by their ids.
       await Promise.all(group.filter(({ isOver }) => !isOver).map(shipment => this.#store([shipment])))
     }
   }

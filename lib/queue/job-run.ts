@@ -49,7 +49,10 @@ export class JobRun extends TaskRun {
     return true
   }
 
-  /** Checks the payload again, as another release may have enqueued it; and here, so that hooks and logs see it fail. */
+  /**
+   * Checks the payload again, as another release may have enqueued it. It does so in the attempt, so that hooks
+   * and logs see the failure.
+   */
   call (context: TaskContext): unknown {
     const task = this.settings.task!
     return task.run(task.parse(this.payload), context)
@@ -87,14 +90,17 @@ export class JobRun extends TaskRun {
   }
 
   #cancel (): void {
-    this.#attempt.stop({ state: 'cancelled', attempts: this.attempt, error: new FST_ERR_BGT_CANCELLED(this.name) })
+    const isRequested = (this.#job.signal.reason as { code?: unknown } | undefined)?.code === 'FST_ERR_BGT_CANCELLED'
+    const reason = isRequested ? 'requested' : 'lease'
+    const error = new FST_ERR_BGT_CANCELLED(this.name)
+    this.#attempt.stop({ state: 'cancelled', attempts: this.attempt, reason, error })
   }
 
   async #keepProgress (value: unknown): Promise<void> {
     try {
       await this.#job.progress(value)
-    } catch (err) {
-      this.log.warn({ err, task: this.name, taskId: this.id }, 'background task progress was not kept')
+    } catch (error) {
+      this.#surroundings.events.progressNotKept(this, error)
     }
   }
 
@@ -105,7 +111,8 @@ export class JobRun extends TaskRun {
       return verdict
     }
     if (verdict.state === 'lost') {
-      this.log.warn({ task: this.name, taskId: this.id, attempt: this.attempt }, 'background task given back to the queue')
+      const { name: task, id: taskId, attempt } = this
+      this.log.warn({ task, taskId, attempt }, 'background task given back to the queue')
       return { state: 'postponed', error: verdict.error, delay: 0 }
     }
     this.state = verdict.state
@@ -122,7 +129,8 @@ export class JobRun extends TaskRun {
     try {
       return jsonCopy(result, maxResult)
     } catch (err) {
-      this.log.warn({ err, task: this.name, taskId: this.id }, 'background task completed, but its result cannot be kept')
+      const { name: task, id: taskId } = this
+      this.log.warn({ err, task, taskId }, 'background task completed, but its result cannot be kept')
     }
   }
 }

@@ -5,7 +5,7 @@ import type { TaskSettings } from '../task/settings.ts'
 import { keyedId } from '../uuid.ts'
 import { type Headers, injectHeaders } from './trace.ts'
 
-/** Where a job comes from: the request, if there is one. */
+/** The request that a job comes from, if there is one. */
 export interface Origin {
   readonly requestId?: string | undefined
   readonly headers?: Headers | undefined
@@ -39,7 +39,7 @@ export class Jobs {
   }
 
   /**
-   * Whether a queue can keep the payload.
+   * Checks that a queue can keep the payload.
    *
    * @throws FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_PAYLOAD_TOO_LARGE
    */
@@ -50,7 +50,8 @@ export class Jobs {
   /** The settings are of a defined task. @throws as `check`. */
   make (settings: TaskSettings, payload: unknown, { requestId, headers }: Origin, options: JobOptions = {}): Job {
     const task = settings.task!
-    const { key, id = key === undefined ? randomUUID() : keyedId(`${task.name}\n${key}`), delay = 0, priority = task.priority } = options
+    const { key, delay = 0, priority = task.priority } = options
+    const { id = key === undefined ? randomUUID() : keyedId(`${task.name}\n${key}`) } = options
     this.check(task, payload)
     const trace = this.#inject({ requestId, headers })
     return {

@@ -52,9 +52,13 @@ export class Producer {
     return this.#count(await this.send(job, options.tx), options.key)
   }
 
-  async enqueueMany (task: Task, payloads: readonly unknown[], options: EnqueueOptions, origin: Origin): Promise<Enqueued[]> {
+  async enqueueMany (
+    task: Task, payloads: readonly unknown[], options: EnqueueOptions, origin: Origin
+  ): Promise<Enqueued[]> {
     const settings = this.#check(task, options, ofMany)
-    if (!Array.isArray(payloads)) throw new FST_ERR_BGT_INVALID_PAYLOAD(task.name, 'enqueueMany expects an array of payloads')
+    if (!Array.isArray(payloads)) {
+      throw new FST_ERR_BGT_INVALID_PAYLOAD(task.name, 'enqueueMany expects an array of payloads')
+    }
     const jobs = payloads.map(payload => {
       task.parse(payload)
       return this.jobs.make(settings, payload, origin, options)
@@ -82,7 +86,7 @@ export class Producer {
     }
   }
 
-  /** Adds to `enqueued` what is stored, which an error then tells of. */
+  /** Adds the jobs that are stored to `enqueued`, which an error then has as a property. */
   async #storeChunk (chunk: readonly Job[], tx: unknown, enqueued: Enqueued[]): Promise<void> {
     const shipment = new Shipment(chunk, this.#timeout, tx)
     this.#groupCommit.sendAlone(shipment)
@@ -97,7 +101,7 @@ export class Producer {
     }
   }
 
-  /** An id without a key is new: where the queue knows it, it is from a call whose answer was lost. */
+  /** An id without a key is new. If the queue knows it all the same, the answer to an earlier call was lost. */
   #count ({ id, deduplicated: isKnown = false }: Receipt, key?: string): Enqueued {
     const deduplicated = isKnown && key !== undefined
     if (!deduplicated) this.enqueued++

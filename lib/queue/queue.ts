@@ -18,9 +18,6 @@ import { Producer } from './producer.ts'
 import { type Application, Worker } from './worker.ts'
 import { resolveWorkerOptions } from './worker-options.ts'
 
-/** ms that an adapter gets to close. */
-const CLOSING = 5_000
-
 const scheduleOptions: Checker = TypeCompiler.Compile(Type.Object({
   cron: Type.String({ minLength: 1 }),
   timezone: Type.Optional(Type.String({ minLength: 1 })),
@@ -70,7 +67,9 @@ export class Queue {
     return await this.producer!.enqueue(task, payload, options, origin)
   }
 
-  async enqueueMany (origin: Origin, task: Task, payloads: readonly unknown[], options: EnqueueOptions = {}): Promise<Enqueued[]> {
+  async enqueueMany (
+    origin: Origin, task: Task, payloads: readonly unknown[], options: EnqueueOptions = {}
+  ): Promise<Enqueued[]> {
     this.#require('enqueueMany')
     return await this.producer!.enqueueMany(task, payloads, options, origin)
   }
@@ -125,14 +124,25 @@ export class Queue {
     return worker
   }
 
+  /** ms that its workers give jobs to end; 0 without workers. */
+  get drainTimeout (): number {
+    return Math.max(0, ...this.#workers.map(({ drainTimeout }) => drainTimeout))
+  }
+
+  /** Jobs under way in this process. */
+  get running (): number {
+    return this.#workers.reduce((sum, worker) => sum + worker.stats().running, 0)
+  }
+
   async closeWorkers (): Promise<void> {
     await Promise.all(this.#workers.map(worker => worker.close()))
   }
 
-  async close (log: FastifyBaseLogger): Promise<void> {
+  /** @param ms that the adapter gets to close. */
+  async close (log: FastifyBaseLogger, ms: number): Promise<void> {
     if (this.adapter === undefined || !this.#started) return
     try {
-      await withDeadline(CLOSING, () => this.adapter!.close({ grace: CLOSING }))
+      await withDeadline(ms, () => this.adapter!.close({ grace: ms }))
     } catch (err) {
       log.error({ err, adapter: this.adapter.name }, 'background task queue failed to close')
     }

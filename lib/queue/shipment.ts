@@ -37,7 +37,7 @@ export class Shipment {
     this.ambiguous = true
   }
 
-  /** The queue answered. What an earlier call may have stored, a refusal now does not undo. */
+  /** The queue answered. A refusal now does not undo what an earlier call may have stored. */
   arrive (receipts: readonly Receipt[]): void {
     if (receipts.some(({ error }) => error !== undefined)) this.ambiguous = this.#wasAmbiguous
     this.#end()
@@ -84,7 +84,7 @@ export class Call implements EnqueueContext {
     return this.#controller.signal
   }
 
-  /** @throws what the adapter rejects with, after each shipment knows what that leaves open. */
+  /** @throws the adapter's error, once each shipment knows whether its jobs may be stored. */
   async store (adapter: QueueAdapter): Promise<void> {
     for (const shipment of this.#shipments) shipment.depart(this)
     try {
@@ -98,7 +98,7 @@ export class Call implements EnqueueContext {
     }
   }
 
-  /** A shipment is not waited for any more. */
+  /** Nobody waits for one of its shipments any more. */
   leave (error: Error): void {
     if (this.#shipments.some(({ isOver }) => !isOver)) return
     this.#controller.abort(error)

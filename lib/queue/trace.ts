@@ -12,17 +12,22 @@ export function injectHeaders ({ headers = {} }: { readonly headers?: Headers | 
 }
 
 /**
- * Runs a job in the context of the trace that came with it. Whatever the application's `extract` does with
- * `run`, the job runs, and once.
+ * Runs a job in the context of the trace that came with it. The job runs exactly once, whatever the
+ * application's `extract` does with `run`.
  */
-export function continueTrace<T> (job: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => T): T {
+export function continueTrace<T> (
+  job: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => T
+): T {
   let result: { readonly value: T } | undefined
   const runOnce = (): T => (result ??= { value: run() }).value
   extract(job, propagation, log, runOnce)
   return runOnce()
 }
 
-function extract ({ id, task, data: { trace } }: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => unknown): void {
+function extract (
+  job: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => unknown
+): void {
+  const { id, task, data: { trace } } = job
   if (trace === undefined || propagation?.extract === undefined) return
   const failed = (thrown: unknown): void =>
     log.warn({ err: toError(task, thrown), task, taskId: id }, 'background task trace could not be continued')

@@ -31,7 +31,7 @@ export interface ResolvedWorkerOptions {
 }
 
 interface Defaults {
-  /** Those that have tasks. */
+  /** The queues that have tasks. */
   readonly queues: readonly string[]
   /** ms */
   readonly drainTimeout: number
@@ -42,16 +42,21 @@ export function checkWorkerOptions (options: unknown): asserts options is Worker
   check(checker, 'options', options)
 }
 
-/** @throws FST_ERR_BGT_INVALID_OPTIONS also for a worker that would have nothing to do: it would wait for ever, and look well. */
+/**
+ * @throws FST_ERR_BGT_INVALID_OPTIONS also for a worker that would have nothing to do: it would wait for ever,
+ * and look well.
+ */
 export function resolveWorkerOptions (options: WorkerOptions, defaults: Defaults): ResolvedWorkerOptions {
   checkWorkerOptions(options)
-  const resolved = withDefaults(schema, { ...defaults, ...options })
-  checkQueues(resolved.queues, defaults.queues)
-  return { ...resolved, queues: [...new Set(resolved.queues)], unknown: withDefaults(unknownTasks, resolved.unknown ?? {}) }
+  const { queues, unknown, ...resolved } = withDefaults(schema, { ...defaults, ...options })
+  checkQueues(queues, defaults.queues)
+  return { ...resolved, queues: [...new Set(queues)], unknown: withDefaults(unknownTasks, unknown ?? {}) }
 }
 
 function checkQueues (queues: readonly string[], known: readonly string[]): void {
-  if (known.length === 0) throw new FST_ERR_BGT_INVALID_OPTIONS('options/tasks', 'Expected a task for the worker to run, got []')
+  if (known.length === 0) {
+    throw new FST_ERR_BGT_INVALID_OPTIONS('options/tasks', 'Expected a task for the worker to run, got []')
+  }
   const index = queues.findIndex(queue => !known.includes(queue))
   if (index === -1) return
   const problem = `Expected one of ${known.join(', ')}, which have tasks, got ${brief(queues[index])}`

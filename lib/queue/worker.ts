@@ -10,8 +10,11 @@ import { JobRun } from './job-run.ts'
 import { continueTrace } from './trace.ts'
 import type { ResolvedWorkerOptions } from './worker-options.ts'
 
-/** ms that aborted jobs get to end, and then their verdicts to be recorded. */
-const LAST_CALL = 1_000
+/** ms that aborted tasks get to end. */
+export const ABORT_TIME = 400
+
+/** ms that verdicts get to be recorded then. */
+const RECORD_TIME = 600
 
 /** The application that a worker runs jobs for. */
 export interface Application {
@@ -24,7 +27,7 @@ export interface Application {
   readonly trace: TracePropagation | undefined
 }
 
-/** Takes jobs from queues, runs their tasks, and says what became of them. */
+/** Takes jobs from queues, runs their tasks, and tells the queues the verdicts. */
 export class Worker implements WorkerHandle {
   readonly queues: readonly string[]
   readonly drainTimeout: number
@@ -32,7 +35,16 @@ export class Worker implements WorkerHandle {
   readonly #application: Application
   readonly #options: ResolvedWorkerOptions
   readonly #runs = new Set<JobRun>()
-  readonly #stats: WorkerStats = { running: 0, completed: 0, failed: 0, retrying: 0, postponed: 0, cancelled: 0, abandoned: 0 }
+  readonly #stats: WorkerStats = {
+    running: 0,
+    completed: 0,
+    failed: 0,
+    retrying: 0,
+    postponed: 0,
+    cancelled: 0,
+    abandoned: 0
+  }
+
   #consumers: Consumer[] = []
   #closed: Promise<void> | undefined = undefined
 
@@ -52,8 +64,8 @@ export class Worker implements WorkerHandle {
     const { concurrency } = this.#options
     const results = await Promise.allSettled(this.queues.map(queue =>
       this.#adapter.work(queue, job => this.#run(job), { concurrency })))
-    this.#consumers = results.filter(({ status }) => status === 'fulfilled').map(result => (result as PromiseFulfilledResult<Consumer>).value)
-    const failure = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    this.#consumers = results.filter(result => result.status === 'fulfilled').map(({ value }) => value)
+    const failure = results.find(result => result.status === 'rejected')
     if (failure !== undefined) {
       await this.close()
       throw failure.reason
@@ -71,14 +83,14 @@ export class Worker implements WorkerHandle {
 
   async #close (): Promise<void> {
     const { drainTimeout } = this
-    const grace = drainTimeout + 2 * LAST_CALL
+    const grace = drainTimeout + ABORT_TIME + RECORD_TIME
     const failed = (err: unknown): void => this.#log.error({ err }, 'background task worker failed to close')
     const closed = Promise.all(this.#consumers.map(consumer => consumer.close({ grace }))).catch(failed)
     if (await within(drainTimeout, closed)) return
     for (const run of this.#runs) run.shutDown(drainTimeout)
-    if (await within(LAST_CALL, closed)) return
+    if (await within(ABORT_TIME, closed)) return
     for (const run of this.#runs) run.abandon()
-    await within(LAST_CALL, closed)
+    await within(RECORD_TIME, closed)
   }
 
   async #run (job: ActiveJob): Promise<JobVerdict> {

@@ -5,7 +5,9 @@ import fp from 'fastify-plugin'
 import type { TaskInfo } from '../../types/index.ts'
 import type { RoutesOptions } from '../../types/routes.ts'
 import { check, type Checker } from '../check.ts'
-import { brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_ENDED, FST_ERR_BGT_TASK_NOT_FOUND } from '../errors.ts'
+import {
+  brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_ENDED, FST_ERR_BGT_TASK_NOT_FOUND
+} from '../errors.ts'
 import { AddedTask } from '../in-process/added-task.ts'
 import { isUuid } from '../uuid.ts'
 import { cancelRoute, statusRoute } from './schemas.ts'
@@ -31,7 +33,10 @@ function checkOptions (given: RoutesOptions & RegisterOptions): void {
   check(checker, 'options', options)
   const isPublic = options.public === true
   if (isPublic === (options.authorize === undefined)) return
-  throw new FST_ERR_BGT_INVALID_OPTIONS('options', `Expected either a function "authorize" or public: true, got ${isPublic ? 'both' : 'neither'}`)
+  const got = isPublic ? 'both' : 'neither'
+  throw new FST_ERR_BGT_INVALID_OPTIONS(
+    'options', `Expected either a function "authorize" or public: true, got ${got}`
+  )
 }
 
 async function register (app: FastifyInstance, given: RoutesOptions): Promise<void> {
@@ -41,7 +46,7 @@ async function register (app: FastifyInstance, given: RoutesOptions): Promise<vo
     const taskId = idOf(task)
     return this.code(202).header('location', `${home}/${taskId}`).send({ taskId })
   })
-  // In a scope of its own, so that the prefix and what it sets are only for these routes.
+  // The routes get a scope of their own, so that the prefix, hooks and compilers are only theirs.
   await app.register(async scope => {
     home = homeOf(scope)
     addRoutes(scope, given)
@@ -49,22 +54,25 @@ async function register (app: FastifyInstance, given: RoutesOptions): Promise<vo
 }
 
 function homeOf ({ prefix }: FastifyInstance): string {
-  if (/[:*]/.test(prefix)) throw new FST_ERR_BGT_INVALID_OPTIONS('options/prefix', `Expected a path without parameters, got ${brief(prefix)}`)
+  if (/[:*]/.test(prefix)) {
+    throw new FST_ERR_BGT_INVALID_OPTIONS('options/prefix', `Expected a path without parameters, got ${brief(prefix)}`)
+  }
   return prefix.replace(/\/$/, '')
 }
 
-/** Of what has a status. */
+/** The id of a task or job that has a status. */
 function idOf (task: { readonly id: string }): string {
   const isDefined = !(task instanceof AddedTask) || task.form === 'payload'
   if (isDefined && typeof (task as Partial<typeof task> | null)?.id === 'string') return task.id
-  throw new FST_ERR_BGT_INVALID_TASK(`reply.accepted expects what "enqueue" resolved with, or what "add" returned for a task made by defineTask, got ${brief(task)}`)
+  throw new FST_ERR_BGT_INVALID_TASK('reply.accepted expects what "enqueue" resolved with, or what "add" returned ' +
+    `for a task made by defineTask, got ${brief(task)}`)
 }
 
 function addRoutes (app: FastifyInstance, { authorize = () => true, expose = info => info }: RoutesOptions): void {
   const { backgroundTasks } = app
 
-  // The schemas are for documentation: whatever the application compiles its own with (Ajv, Zod), an
-  // unknown id is a 404 of whatever form, and a result is JSON already.
+  // The schemas are for documentation only, whichever compiler (Ajv, Zod) the application has: an unknown id
+  // of any form is a 404, and a result is JSON already.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => serialize)
 

@@ -1,14 +1,31 @@
-import { type Static, type TInteger, type TObject, type TOptional, type TString, type TUnknown, type TUnsafe, Type } from '@sinclair/typebox'
+import {
+  type Static, type TInteger, type TObject, type TOptional, type TString, type TUnknown, type TUnsafe, Type
+} from '@sinclair/typebox'
 import type { TaskInfo } from '../../types/index.ts'
 
 type State = TaskInfo['state']
 
-const states = ['pending', 'scheduled', 'running', 'retrying', 'completed', 'failed', 'skipped', 'cancelled', 'lost'] as const satisfies State[]
+/** Whether a task in this state is still to end. */
+export const isOpen: Record<State, boolean> = {
+  pending: true,
+  scheduled: true,
+  running: true,
+  retrying: true,
+  completed: false,
+  failed: false,
+  skipped: false,
+  cancelled: false,
+  escalated: false,
+  lost: false
+}
+
+/** The status of a task that has escalated is that of the job which it has become. */
+const states = Object.keys(isOpen).filter(state => state !== 'escalated')
 
 const taskId: TString = Type.String({ format: 'uuid' })
 const time: TString = Type.String({ format: 'date-time' })
 
-/** What the status route answers: a response schema. */
+/** The response schema of the status route. */
 export const taskStatus: TObject<{
   taskId: TString
   task: TString
@@ -37,8 +54,10 @@ export const taskStatus: TObject<{
   endedAt: Type.Optional(time)
 }, { description: 'Where the task is. Until it has ended, Retry-After says when to ask again' })
 
-/** What `reply.accepted` answers: a response schema, for 202. */
-export const taskAccepted: TObject<{ taskId: TString }> = Type.Object({ taskId }, { description: 'The task was taken on; Location is its status' })
+/** The response schema of `reply.accepted`, for 202. */
+export const taskAccepted: TObject<{ taskId: TString }> = Type.Object({
+  taskId
+}, { description: 'The task was taken on; Location is its status' })
 
 export type TaskStatus = Static<typeof taskStatus>
 

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { TaskInfo } from '../../types/index.ts'
-import type { TaskStatus } from './schemas.ts'
-
-const open: TaskInfo['state'][] = ['pending', 'scheduled', 'running', 'retrying']
-
+import { isOpen, type TaskStatus } from './schemas.ts'
 /** Seconds */
 const LONGEST = 60
 
-/** The body of a status: of an error no more than may be shown, and of times what people read. */
+/** The body of a status. It has no more of an error than may be shown, and times as people read them. */
 export function viewOf ({ id, task, state, attempts, error, ...info }: TaskInfo): TaskStatus {
   return {
     taskId: id,
@@ -16,11 +13,15 @@ export function viewOf ({ id, task, state, attempts, error, ...info }: TaskInfo)
     attempts,
     ...(info.progress !== undefined && { progress: info.progress }),
     ...(info.result !== undefined && { result: info.result }),
-    ...(error !== undefined && { error: { name: error.name, message: error.message, ...(error.code !== undefined && { code: error.code }) } }),
+    ...(error !== undefined && { error: failureOf(error) }),
     enqueuedAt: timeOf(info.enqueuedAt),
     ...(info.startedAt !== undefined && { startedAt: timeOf(info.startedAt) }),
     ...(info.endedAt !== undefined && { endedAt: timeOf(info.endedAt) })
   }
+}
+
+function failureOf ({ name, message, code }: NonNullable<TaskInfo['error']>): TaskStatus['error'] & object {
+  return { name, message, ...(code !== undefined && { code }) }
 }
 
 function timeOf (ms: number): string {
@@ -39,9 +40,9 @@ export function isFresh (ifNoneMatch: string | undefined, etag: string): boolean
   return ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some(tag => bare(tag) === bare(etag))
 }
 
-/** Seconds until it is worth asking again, `undefined` where that is never: a tenth of what it has taken so far. */
+/** Seconds until it is worth asking again, a tenth of what it has taken so far. `undefined` for one that has ended. */
 export function retryAfter ({ state, enqueuedAt }: TaskInfo): number | undefined {
-  if (!open.includes(state)) return undefined
+  if (!isOpen[state]) return undefined
   const tenth = Math.round((Date.now() - enqueuedAt) / 10_000)
   return Math.min(Math.max(tenth, 1), LONGEST)
 }

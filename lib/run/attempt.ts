@@ -7,11 +7,9 @@ import type { TaskRun } from './task-run.ts'
 import { callTraced } from './tracing.ts'
 import type { Stop, Verdict } from './verdict.ts'
 
-const { then } = Promise.prototype
-
 /**
- * One run of a task's function, and the only place that calls it. Whatever the function does becomes a
- * verdict, given once to `ended`. A function that goes on after its verdict is counted as abandoned.
+ * One run of a task's function, and the only place that calls it. It makes a verdict of whatever the function
+ * does, and gives it once to `ended`. A function that goes on after its verdict is counted as abandoned.
  */
 export class Attempt<Run extends TaskRun = TaskRun> {
   readonly run: Run
@@ -31,17 +29,27 @@ export class Attempt<Run extends TaskRun = TaskRun> {
   start (): void {
     if (this.#stop !== undefined) return this.#end(this.#stop)
     let result: unknown
-    let promise: Promise<unknown> | undefined
+    let isPending: boolean
     try {
       if (this.run.takesContext) this.#context = new Context(this.run)
       result = callTraced(this.run, this.#context)
-      // As await does it: whatever `then` a foreign or patched thenable has, it is settled once, and later.
-      if (isThenable(result)) promise = Promise.resolve(result)
+      isPending = isThenable(result)
     } catch (error) {
       return this.#fail(error)
     }
-    if (promise === undefined) return this.#complete(result)
-    void then.call(promise, value => this.#complete(value), error => this.#fail(error))
+    if (isPending) void this.#follow(result)
+    else this.#complete(result)
+  }
+
+  /** By await, which settles once and later, whatever `then` or `constructor` a foreign or patched thenable has. */
+  async #follow (result: unknown): Promise<void> {
+    let value: unknown
+    try {
+      value = await result
+    } catch (error) {
+      return this.#fail(error)
+    }
+    this.#complete(value)
   }
 
   /** Starts the clock. */

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { TaskContext } from '../../types/index.ts'
 import type { TaskRun } from './task-run.ts'
 
-/** What a task is told about one attempt. Whatever costs something is made when it is read. */
+/** The context of one attempt, as the task's function gets it. Parts that cost something are made on the first read. */
 export class Context implements TaskContext {
   readonly attempt: number
   readonly name: string
@@ -35,7 +35,7 @@ export class Context implements TaskContext {
     return this.#controller.signal
   }
 
-  /** A function of its own, as contexts are taken apart in parameter lists. */
+  /** A closure and no method, as functions take their context apart in the parameter list. */
   get progress (): (value: unknown) => void {
     return value => { this.#run.progress(value) }
   }

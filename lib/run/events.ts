@@ -1,8 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Outcome, TaskEvent, TaskHooks } from '../../types/index.ts'
 import { toError } from '../errors.ts'
 import { hookNames } from '../task/settings.ts'
 import { isThenable } from '../thenable.ts'
-import { isLogged, logBlocking, logHookError, logOutcome, logRetry, logStranded } from './log.ts'
+import { isLogged, logBlocking, logHookError, logOutcome, logProgressError, logRetry, logStranded } from './log.ts'
 import type { TaskRun } from './task-run.ts'
 import { publishOutcome } from './tracing.ts'
 import type { Retry } from './verdict.ts'
@@ -10,7 +11,30 @@ import type { Retry } from './verdict.ts'
 type HookName = keyof TaskHooks
 type Hook = ((event: TaskEvent) => unknown) | undefined
 
-/** Tells logs, hooks and diagnostics channels what becomes of tasks, in each task's own async context. */
+const ends: Record<Outcome['state'], HookName> = {
+  completed: 'onTaskCompleted',
+  failed: 'onTaskFailed',
+  skipped: 'onTaskSkipped',
+  cancelled: 'onTaskCancelled',
+  escalated: 'onTaskEscalated',
+  lost: 'onTaskLost'
+}
+
+/** Ends of a task whose event has the duration of the last attempt, if there was one. */
+const timed: ReadonlySet<Outcome['state']> = new Set(['completed', 'failed', 'cancelled'])
+
+/** On while an onTaskLost hook runs, and what it awaits. */
+const lostHook = new AsyncLocalStorage<{ isOver: boolean }>()
+
+/** Whether an onTaskLost hook is asking. What it adds and is lost again would call it again, without an end. */
+export function isInLostHook (): boolean {
+  return lostHook.getStore()?.isOver === false
+}
+
+/**
+ * Tells logs, hooks and diagnostics channels what becomes of tasks, in each task's own async context. No call
+ * throws, whatever a hook, a logger or an error does.
+ */
 export class Events {
   readonly #hooks: TaskHooks
   readonly #hasHooks: boolean
@@ -22,32 +46,32 @@ export class Events {
   }
 
   started (run: TaskRun): void {
-    this.#call('onTaskStart', run)
+    this.#tell('onTaskStart', run)
   }
 
   retrying (run: TaskRun, retry: Retry): void {
-    report(run, () => logRetry(run, retry.error, retry.delay))
-    this.#call('onTaskRetry', run, retry)
+    logRetry(run, retry.error, retry.delay)
+    this.#tell('onTaskRetry', run, retry)
   }
 
   settled (run: TaskRun, outcome: Outcome, startedAt: number): void {
-    if (isLogged(run, outcome)) report(run, () => logOutcome(run, outcome))
+    if (isLogged(run, outcome)) logOutcome(run, outcome)
     publishOutcome(run, outcome)
-    switch (outcome.state) {
-      case 'completed': return this.#call('onTaskSuccess', run, outcome, startedAt)
-      case 'failed': return this.#call('onTaskError', run, outcome, startedAt)
-      case 'skipped': return this.#call('onTaskSkipped', run, outcome)
-      case 'lost': return this.#call('onTaskLost', run, outcome)
-    }
+    this.#tell(ends[outcome.state], run, outcome, timed.has(outcome.state) ? startedAt : 0)
   }
 
   /** The queue did not take a task that was to escalate. */
   stranded (run: TaskRun, error: unknown): void {
-    report(run, () => logStranded(run, toError(run.name, error)))
+    logStranded(run, toError(run.name, error))
   }
 
   blocked (run: TaskRun, ms: number): void {
-    report(run, () => logBlocking(run, ms))
+    logBlocking(run, ms)
+  }
+
+  /** What the task said of its progress is not JSON, too large, or was refused by the queue. */
+  progressNotKept (run: TaskRun, error: unknown): void {
+    logProgressError(run, toError(run.name, error))
   }
 
   /** Resolves when the hooks that returned a promise so far have ended. */
@@ -55,7 +79,7 @@ export class Events {
     await Promise.all(this.#underWay)
   }
 
-  #call (name: HookName, run: TaskRun, verdict?: Outcome | Retry, startedAt?: number): void {
+  #tell (name: HookName, run: TaskRun, verdict?: Outcome | Retry, startedAt = 0): void {
     const { hooks } = run.settings
     // Asking by a name that varies costs more than it looks.
     if (!this.#hasHooks && hooks === undefined) return
@@ -64,31 +88,36 @@ export class Events {
     if (ours === undefined && its === undefined) return
     const { id, attempt, payload, requestId, log } = run
     const { state, attempts, ...details } = { ...verdict } as Partial<Outcome>
-    const duration = startedAt === undefined ? undefined : { duration: performance.now() - startedAt }
+    const duration = startedAt === 0 ? undefined : { duration: performance.now() - startedAt }
     const event = { id, name: run.name, attempt, requestId, log, payload, ...details, ...duration }
-    for (const hook of [ours, its]) if (hook !== undefined) this.#run(name, run, () => hook(event))
+    for (const hook of [ours, its]) if (hook !== undefined) this.#call(name, run, () => hook(event))
   }
 
-  #run (name: HookName, run: TaskRun, hook: () => unknown): void {
-    const failed = (thrown: unknown): void => report(run, () => logHookError(run, name, toError(run.name, thrown)))
+  #call (name: HookName, run: TaskRun, hook: () => unknown): void {
+    const place = { isOver: false }
     try {
-      const result = run.runInAsyncScope(hook)
-      if (!isThenable(result)) return
-      const ended = Promise.resolve(result).catch(failed).finally(() => this.#underWay.delete(ended))
-      this.#underWay.add(ended)
+      const call = name === 'onTaskLost' ? () => lostHook.run(place, hook) : hook
+      const result = run.runInAsyncScope(call)
+      if (isThenable(result)) this.#await(name, run, result, place)
+      else place.isOver = true
     } catch (error) {
-      failed(error)
+      place.isOver = true
+      logHookError(run, name, toError(run.name, error))
     }
+  }
+
+  #await (name: HookName, run: TaskRun, result: PromiseLike<unknown>, place: { isOver: boolean }): void {
+    const ended = follow(result)
+      .catch((thrown: unknown) => logHookError(run, name, toError(run.name, thrown)))
+      .finally(() => {
+        place.isOver = true
+        this.#underWay.delete(ended)
+      })
+    this.#underWay.add(ended)
   }
 }
 
-/** Writes a log line. A logger can throw, for one when it serialises an error whose getters do. */
-function report (run: TaskRun, write: () => void): void {
-  try {
-    run.runInAsyncScope(write)
-  } catch {
-    const { name, id, state } = run
-    const message = `The logger threw at a line about task "${name}" (${id}, ${state})`
-    process.emitWarning(message, 'FastifyBackgroundTasksWarning')
-  }
+/** A promise of ours: those of others may have a `catch` of their own. */
+async function follow (result: PromiseLike<unknown>): Promise<void> {
+  await result
 }

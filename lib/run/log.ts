@@ -1,11 +1,43 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Outcome, TaskHooks } from '../../types/index.ts'
+import { describeFailure } from '../failure.ts'
 import type { TaskRun } from './task-run.ts'
 
 type Level = 'debug' | 'warn' | 'error'
 
-function line (level: Level, { name, id, attempt, log }: TaskRun, fields: object, message: string): void {
+interface Fields {
+  readonly err?: Error | undefined
+  readonly [name: string]: unknown
+}
+
+/**
+ * Writes a line in the task's async context, and never throws. A logger may: pino does for an error that is frozen,
+ * whose getters throw or whose causes are thousands deep. Then the line is written again with what can be read.
+ */
+function line (level: Level, run: TaskRun, fields: Fields, message: string): void {
+  run.runInAsyncScope(() => {
+    try {
+      write(level, run, fields, message)
+    } catch {
+      writeAgain(level, run, fields, message)
+    }
+  })
+}
+
+function write (level: Level, { name, id, attempt, log }: TaskRun, fields: object, message: string): void {
   log[level]({ task: name, taskId: id, attempt, ...fields }, `background task ${message}`)
+}
+
+function writeAgain (level: Level, run: TaskRun, { err, ...fields }: Fields, message: string): void {
+  try {
+    // Without a prototype, so that pino takes its name for its type.
+    const readable = err && Object.assign(Object.create(null) as object, describeFailure(err))
+    write(level, run, { err: readable, ...fields }, message)
+  } catch {
+    const { name, id, state } = run
+    const told = `The logger threw at a line about task "${name}" (${id}, ${state})`
+    process.emitWarning(told, 'FastifyBackgroundTasksWarning')
+  }
 }
 
 const levels: Record<Outcome['state'], Level> = {
@@ -18,14 +50,18 @@ const levels: Record<Outcome['state'], Level> = {
 }
 
 function levelOf ({ settings }: TaskRun, outcome: Outcome): Level {
-  // Where all went well, a task for errors is not missed.
+  // Nobody misses a task for errors where all went well.
   const isMoot = outcome.state === 'skipped' && outcome.reason === 'answered' && settings.when === 'error'
   return isMoot ? 'debug' : levels[outcome.state]
 }
 
 /** A switched-off level is the logger's one no-op, in pino and in Fastify's null logger alike. */
 function debugs (log: FastifyBaseLogger): boolean {
-  return log.debug !== log.trace
+  try {
+    return log.debug !== log.trace
+  } catch {
+    return true
+  }
 }
 
 export function isLogged (run: TaskRun, outcome: Outcome): boolean {
@@ -41,7 +77,7 @@ export function logRetry (run: TaskRun, err: Error, delay: number): void {
   line('warn', run, { err, delay }, 'failed, will be tried again')
 }
 
-export function logHookError (run: TaskRun, hook: keyof TaskHooks, err: unknown): void {
+export function logHookError (run: TaskRun, hook: keyof TaskHooks, err: Error): void {
   line('error', run, { err, hook }, 'hook failed')
 }
 
@@ -51,4 +87,8 @@ export function logBlocking (run: TaskRun, blocked: number): void {
 
 export function logStranded (run: TaskRun, err: Error): void {
   line('error', run, { err }, 'could not be handed over to the queue')
+}
+
+export function logProgressError (run: TaskRun, err: Error): void {
+  line('warn', run, { err }, 'progress was not kept')
 }

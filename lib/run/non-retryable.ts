@@ -5,5 +5,9 @@ export class NonRetryableError extends Error {
 
 /** By name and code, so that another installed copy of this package is understood. */
 export function isRetryable (error: Error & { code?: unknown }): boolean {
-  return error.name !== 'NonRetryableError' && error.code !== 'FST_ERR_BGT_INVALID_PAYLOAD'
+  try {
+    return error.name !== 'NonRetryableError' && error.code !== 'FST_ERR_BGT_INVALID_PAYLOAD'
+  } catch {
+    return true
+  }
 }

@@ -35,6 +35,6 @@ export abstract class TaskRun extends AsyncResource {
   /** Calls the user's function. */
   abstract call (context: TaskContext | undefined): unknown
   abstract progress (value: unknown): void
-  /** An attempt was given up and its function goes on: 1. Such a function has returned: -1. */
+  /** Counts 1 when an attempt is given up whose function goes on, and -1 when such a function has returned. */
   abstract countAbandoned (change: 1 | -1): void
 }

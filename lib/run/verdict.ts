@@ -7,8 +7,8 @@ export interface Retry {
   readonly delay: number
 }
 
-/** Why an attempt was asked to stop: what follows if it then throws, or goes on. */
+/** The reason to stop an attempt, and its verdict if it then throws, or goes on. */
 export type Stop = Extract<Outcome, { state: 'cancelled' | 'lost' }>
 
-/** What an attempt comes to: the end of its task, or another attempt. */
+/** The result of an attempt: the end of its task, or another attempt. */
 export type Verdict = Extract<Outcome, { state: 'completed' | 'failed' }> | Stop | Retry

@@ -3,7 +3,7 @@ import { FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY } from '../errors.ts'
 
 type Capability = keyof Capabilities
 
-/** Types know a name that is missing here, or too many. */
+/** tsc knows a name that is missing here, or too many. */
 const known: Record<Capability, true> = {
   delay: true,
   priority: true,
@@ -26,7 +26,7 @@ export function requireCapability ({ name, capabilities }: QueueAdapter, capabil
 }
 
 /**
- * Whether the adapter can do all that the task wants of it.
+ * Checks that the adapter can do all that the task wants of it.
  *
  * @throws FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NO_ADAPTER
  */

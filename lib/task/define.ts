@@ -1,13 +1,15 @@
 import { type TInteger, type TOptional, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type {
-  Capabilities, EscalationCause, PayloadInput, PayloadOutput, PayloadSchema, Task, TaskContext, TaskDefinition, TaskOptions
+  Capabilities, EscalationCause, PayloadInput, PayloadOutput, PayloadSchema, Task, TaskContext, TaskDefinition,
+  TaskOptions
 } from '../../types/index.ts'
 import { check, type Checker, count, oneOf } from '../check.ts'
 import { brief, FST_ERR_BGT_INVALID_TASK } from '../errors.ts'
 import { capabilities } from './capability.ts'
+import { refuseGenerator } from './function.ts'
 import { payloadParser } from './payload.ts'
-import { taskName, taskOptions } from './settings.ts'
+import { inFull, taskName, taskOptions } from './settings.ts'
 
 /** On a defined task. Registered, so that two installed copies of this package know each other's tasks. */
 const kTask: unique symbol = Symbol.for('fastify-background-tasks.task')
@@ -42,7 +44,9 @@ class DefinedTask implements Task {
   readonly parse: (payload: unknown) => unknown
 
   constructor (given: TaskDefinition<PayloadSchema>) {
-    const { name, payload, escalate = [], queue = 'default', priority = 50, version = 1, requires = [], run, ...options } = given
+    const {
+      name, payload, escalate = [], queue = 'default', priority = 50, version = 1, requires = [], run, ...options
+    } = given
     this.name = name
     this.options = Object.freeze(options)
     this.escalate = Object.freeze([...escalate])
@@ -67,8 +71,10 @@ export function defineTask<S extends PayloadSchema | undefined = undefined> (
   if (typeof given !== 'object' || given === null) {
     throw new FST_ERR_BGT_INVALID_TASK(`defineTask expects an object with name and run, got ${brief(given)}`)
   }
-  check(definition, 'task', given)
-  return new DefinedTask(given as TaskDefinition<PayloadSchema>) as Task<PayloadInput<S>, PayloadOutput<S>>
+  const full = inFull(given)
+  check(definition, 'task', full)
+  refuseGenerator(full.run)
+  return new DefinedTask(full as TaskDefinition<PayloadSchema>) as Task<PayloadInput<S>, PayloadOutput<S>>
 }
 
 export function isTask (value: unknown): value is Task {

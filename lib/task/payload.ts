@@ -16,12 +16,15 @@ export function payloadParser (name: string, schema: PayloadSchema | undefined):
   if (schema === undefined) return noPayload(name)
   if (isStandard(schema)) return standard(name, schema)
   if (KindGuard.IsSchema(schema)) return typebox(name, schema)
-  throw new FST_ERR_BGT_INVALID_TASK(`the payload of "${name}" has to be a TypeBox 0.34 schema or a Standard Schema validator, got ${brief(schema)}`)
+  throw new FST_ERR_BGT_INVALID_TASK(
+    `the payload of "${name}" has to be a TypeBox 0.34 schema or a Standard Schema validator, got ${brief(schema)}`
+  )
 }
 
 function noPayload (name: string): Parse {
   return payload => {
-    if (payload !== undefined) throw new FST_ERR_BGT_INVALID_PAYLOAD(name, 'it takes none, as it was defined without one')
+    if (payload === undefined) return
+    throw new FST_ERR_BGT_INVALID_PAYLOAD(name, 'it takes none, as it was defined without one')
   }
 }
 

@@ -1,6 +1,7 @@
 import type { QueueAdapter, Task } from '../../types/index.ts'
 import {
-  brief, FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_NOT_REGISTERED
+  brief, FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK,
+  FST_ERR_BGT_TASK_NOT_REGISTERED
 } from '../errors.ts'
 import { checkCapabilities } from './capability.ts'
 import { isTask } from './define.ts'
@@ -15,7 +16,10 @@ export class Registry {
   readonly defaults: TaskSettings
   readonly #settings = new Map<string, DefinedSettings>()
 
-  /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY */
+  /**
+   * @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_DUPLICATE_TASK, FST_ERR_BGT_NO_ADAPTER,
+   * FST_ERR_BGT_NO_CAPABILITY
+   */
   constructor (tasks: readonly unknown[], defaults: TaskSettings, adapter: QueueAdapter | undefined) {
     this.defaults = defaults
     for (const [index, task] of tasks.entries()) this.#register(task, index, adapter)
@@ -43,7 +47,8 @@ export class Registry {
 
   #register (task: unknown, index: number, adapter: QueueAdapter | undefined): void {
     if (!isTask(task)) {
-      throw new FST_ERR_BGT_INVALID_OPTIONS(`options/tasks/${index}`, `Expected a task made by defineTask, got ${brief(task)}`)
+      const problem = `Expected a task made by defineTask, got ${brief(task)}`
+      throw new FST_ERR_BGT_INVALID_OPTIONS(`options/tasks/${index}`, problem)
     }
     if (this.#settings.has(task.name)) throw new FST_ERR_BGT_DUPLICATE_TASK(task.name)
     checkCapabilities(task, adapter)

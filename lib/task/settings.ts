@@ -1,6 +1,6 @@
 import { type TFunction, type TOptional, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { RetryOptions, Task, TaskHooks, TaskOptions, When } from '../../types/index.ts'
+import type { AddOptions, RetryOptions, Task, TaskHooks, TaskOptions, When } from '../../types/index.ts'
 import { check, type Checker, MAX_TIMER, ms, oneOf, withDefaults } from '../check.ts'
 
 const DAY = 86_400_000
@@ -9,13 +9,15 @@ const strict = { additionalProperties: false }
 
 export const hook: TOptional<TFunction> = Type.Optional(Type.Function([], Type.Unknown()))
 
-/** The hooks of a task. Types know a name that is missing here, or too many. */
+/** The hooks of a task. tsc knows a name that is missing here, or too many. */
 export const taskHooks: Record<keyof TaskHooks, typeof hook> = {
   onTaskStart: hook,
-  onTaskSuccess: hook,
-  onTaskError: hook,
+  onTaskCompleted: hook,
+  onTaskFailed: hook,
   onTaskRetry: hook,
   onTaskSkipped: hook,
+  onTaskCancelled: hook,
+  onTaskEscalated: hook,
   onTaskLost: hook
 }
 
@@ -31,7 +33,7 @@ const retry = Type.Object({
   jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.2 }))
 }, strict)
 
-/** What `defineTask` and `add` take alike. */
+/** The options that `defineTask` and `add` both take. */
 export const taskOptions: Record<keyof TaskOptions, TSchema> = {
   when: Type.Optional(oneOf(endings)),
   timeout: ms(MAX_TIMER),
@@ -44,17 +46,27 @@ export const taskName: TSchema = Type.String({ minLength: 1, maxLength: 128 })
 const ofTask: Checker = TypeCompiler.Compile(Type.Object(taskOptions, strict))
 const ofFunction: Checker = TypeCompiler.Compile(Type.Object({ ...taskOptions, name: Type.Optional(taskName) }, strict))
 
+/** The same options, with a `retry` that is a number written out. */
+export function inFull<Given> (options: Given): Given {
+  const { retry: attempts } = (options ?? {}) as TaskOptions
+  return typeof attempts === 'number' ? { ...options, retry: { attempts } } : options
+}
+
 /** @throws FST_ERR_BGT_INVALID_OPTIONS */
-export function checkTaskOptions (options: unknown): asserts options is TaskOptions {
+export function readTaskOptions (given: unknown): TaskOptions {
+  const options = inFull(given) as TaskOptions
   check(ofTask, 'options', options)
+  return options
 }
 
 /** @throws FST_ERR_BGT_INVALID_OPTIONS */
-export function checkAddOptions (options: unknown): asserts options is TaskOptions & { name?: string } {
+export function readAddOptions (given: object): AddOptions {
+  const options = inFull(given) as AddOptions
   check(ofFunction, 'options', options)
+  return options
 }
 
-/** All that is settled about a task before it runs. */
+/** All that is known of a task before it runs. */
 export interface TaskSettings {
   readonly when: When
   readonly timeout: number
@@ -64,12 +76,12 @@ export interface TaskSettings {
   readonly task: Task | undefined
 }
 
-/** One shape, written out, as a spread costs several times as much. */
+/** Writes out the one shape, as a spread costs several times as much. */
 export function resolveTaskOptions (options: TaskOptions, defaults: TaskSettings): TaskSettings {
   return {
     when: options.when ?? defaults.when,
     timeout: options.timeout ?? defaults.timeout,
-    retry: options.retry === undefined ? defaults.retry : withDefaults(retry, options.retry),
+    retry: options.retry === undefined ? defaults.retry : withDefaults(retry, options.retry as RetryOptions),
     hooks: options.hooks ?? defaults.hooks,
     task: defaults.task
   }

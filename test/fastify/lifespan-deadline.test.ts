@@ -160,7 +160,7 @@ await t.test('a task that was cancelled while it waited is not lost', async t =>
 
 await t.test('close() does not wait for ever for a hook', async t => {
   fakeTimers(t)
-  const app = await makeApp(t, { hooks: { onTaskSuccess: () => new Promise(() => {}) } })
+  const app = await makeApp(t, { hooks: { onTaskCompleted: () => new Promise(() => {}) } })
   await app.ready()
   const handle = app.backgroundTasks.add(() => {})
   await passTimeUntil(app.close())

@@ -110,7 +110,7 @@ await t.test('close() waits for hooks under way, whatever becomes of them', asyn
   const events: string[] = []
   const app = await makeApp(t, {
     hooks: {
-      async onTaskSuccess () {
+      async onTaskCompleted () {
         await turns(20)
         events.push('hook')
         throw new Error('failed')

@@ -33,7 +33,7 @@ async function requestMany (t: Test, flow: Flow): Promise<void> {
   await flow.app.backgroundTasks.idle()
 }
 
-const hookNames = ['onTaskStart', 'onTaskSuccess', 'onTaskError', 'onTaskRetry', 'onTaskSkipped', 'onTaskLost'] as const
+const hookNames = ['onTaskStart', 'onTaskCompleted', 'onTaskFailed', 'onTaskRetry', 'onTaskSkipped', 'onTaskLost'] as const
 
 function hooksThat (see: (hook: string, name: string) => void): TaskHooks {
   return Object.fromEntries(hookNames.map(hook => [hook, ({ name }: { name: string }) => see(hook, name)]))
@@ -80,13 +80,13 @@ await t.test('tasks and hooks see what was stored at their add, and nothing else
   const each = ['onTaskStart', "task's onTaskStart", 'start']
   const ends = (hook: string): string[] => [hook, `task's ${hook}`]
   const where: Record<string, string[]> = {
-    sync: [...each, ...ends('onTaskSuccess')],
-    async: [...each, 'later', ...ends('onTaskSuccess')],
-    fails: [...each, ...ends('onTaskRetry'), ...ends('onTaskError')],
-    slow: [...each, ...ends('onTaskError')],
+    sync: [...each, ...ends('onTaskCompleted')],
+    async: [...each, 'later', ...ends('onTaskCompleted')],
+    fails: [...each, ...ends('onTaskRetry'), ...ends('onTaskFailed')],
+    slow: [...each, ...ends('onTaskFailed')],
     skipped: ends('onTaskSkipped'),
-    none: [...each, ...ends('onTaskSuccess')],
-    late: [...each, ...ends('onTaskSuccess')]
+    none: [...each, ...ends('onTaskCompleted')],
+    late: [...each, ...ends('onTaskCompleted')]
   }
   for (const [name, stores] of seen) {
     const [n, kind] = name.split(' ') as [string, string]

@@ -124,7 +124,7 @@ await t.test('sibling scopes have their own', async t => {
   const ran: string[] = []
   for (const name of ['a', 'b']) {
     await app.register(async scope => {
-      await scope.register(backgroundTasks, { hooks: { onTaskSuccess: event => ran.push(`${event.name} in ${name}`) } })
+      await scope.register(backgroundTasks, { hooks: { onTaskCompleted: event => ran.push(`${event.name} in ${name}`) } })
       scope.get('/', request => {
         request.backgroundTasks.add({ name: 'task' }, () => {})
         return scope.backgroundTasks.stats()

@@ -16,8 +16,8 @@ export async function becomes (app: FastifyInstance, id: string, state: string):
 export function notedHooks (notes: string[]): Hooks {
   return {
     onTaskStart: ({ name, attempt }) => { notes.push(`${name} ${attempt} start`) },
-    onTaskSuccess: ({ name, attempt, result }) => { notes.push(`${name} ${attempt} success ${String(result)}`) },
+    onTaskCompleted: ({ name, attempt, result }) => { notes.push(`${name} ${attempt} success ${String(result)}`) },
     onTaskRetry: ({ name, attempt, error, delay }) => { notes.push(`${name} ${attempt} retry in ${delay} ${error.message}`) },
-    onTaskError: ({ name, attempt, error }) => { notes.push(`${name} ${attempt} error ${(error as { code?: string }).code ?? error.message}`) }
+    onTaskFailed: ({ name, attempt, error }) => { notes.push(`${name} ${attempt} error ${(error as { code?: string }).code ?? error.message}`) }
   }
 }

@@ -93,7 +93,7 @@ await t.test('whatever becomes of tasks, added is the sum of all the rest, at ev
     const stats = app.backgroundTasks.stats()
     if (balance(stats) !== 0) t.same(stats, 'a sum that is right')
   }
-  const hooks = { onTaskStart: check, onTaskSuccess: check, onTaskError: check, onTaskRetry: check, onTaskSkipped: check, onTaskLost: check }
+  const hooks = { onTaskStart: check, onTaskCompleted: check, onTaskFailed: check, onTaskRetry: check, onTaskSkipped: check, onTaskLost: check }
   const app: FastifyInstance = await makeApp(t, { concurrency: 60, hooks })
   app.get('/skipped', request => {
     request.backgroundTasks.add({ when: 'error' }, () => t.fail('ran'))

@@ -187,7 +187,7 @@ await t.test('a hook at the start of a task may cancel it', async t => {
 
 await t.test('a hook at the end of a task is too late to cancel it', async t => {
   let answer: unknown
-  const app = await makeApp(t, { hooks: { onTaskSuccess: () => { answer = handle.cancel() } } })
+  const app = await makeApp(t, { hooks: { onTaskCompleted: () => { answer = handle.cancel() } } })
   const handle: TaskHandle = app.backgroundTasks.add(() => 'done')
   t.hasStrict(await handle.settled, { state: 'completed' })
   t.equal(answer, 'finished')

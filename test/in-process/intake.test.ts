@@ -65,7 +65,6 @@ const refused: [code: string, message: string, args: unknown[]][] = [
   ...[[], [undefined], [null], ['mail'], [7], [true], [Symbol('s')]].map((args): [string, string, unknown[]] =>
     ['FST_ERR_BGT_INVALID_TASK', 'add expects a function, options and a function, or a task made by defineTask, got ', args]),
   ['FST_ERR_BGT_INVALID_TASK', 'add expects a function after the options, got undefined', [{}]],
-  ['FST_ERR_BGT_INVALID_TASK', 'add expects a function after the options, got undefined', [Promise.resolve()]],
   ['FST_ERR_BGT_INVALID_TASK', "add expects a function after the options, got 'fn'", [{ name: 'sweep' }, 'fn']],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}: Expected object, got [ [Function: fn] ]`, [[fn]]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/name: Expected string length greater or equal to 1, got ''`, [{ name: '' }, fn]],
@@ -75,7 +74,8 @@ const refused: [code: string, message: string, args: unknown[]][] = [
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/timeout: Expected number, got NaN`, [{ timeout: NaN }, fn]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/timeout: Expected number to be greater or equal to 0, got -1`, [{ timeout: -1 }, fn]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/timeout: Expected number, got Infinity`, [{ timeout: Infinity }, fn]],
-  ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/retry: Expected object, got 3`, [{ retry: 3 }, fn]],
+  ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/retry: Expected object, got '3'`, [{ retry: '3' }, fn]],
+  ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/retry/attempts: Expected integer to be greater or equal to 1, got 0`, [{ retry: 0 }, fn]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/retry/attempts: Expected integer to be greater or equal to 1, got 0`, [{ retry: { attempts: 0 } }, fn]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/retry/attempts: Expected integer to be less or equal to 100, got 101`, [{ retry: { attempts: 101 } }, fn]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/retry/attempts: Expected integer, got 1.5`, [{ retry: { attempts: 1.5 } }, fn]],
@@ -89,7 +89,11 @@ const refused: [code: string, message: string, args: unknown[]][] = [
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/hooks/onStartup: Unexpected property, got [Function: fn]`, [{ hooks: { onStartup: fn } }, fn]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}/name: Unexpected property, got 'other'`, [task, { to: 'ada' }, { name: 'other' }]],
   ['FST_ERR_BGT_INVALID_OPTIONS', `${where}: Expected object, got null`, [task, { to: 'ada' }, null]],
-  ['FST_ERR_BGT_INVALID_PAYLOAD', 'payload/to Expected string', [task, { to: 7 }]]
+  ['FST_ERR_BGT_INVALID_PAYLOAD', 'payload/to Expected string', [task, { to: 7 }]],
+  ['FST_ERR_BGT_INVALID_TASK', 'got a promise, whose work has begun', [Promise.resolve()]],
+  ['FST_ERR_BGT_INVALID_TASK', 'got a generator function', [function * () {}]],
+  ['FST_ERR_BGT_INVALID_TASK', 'got a generator function', [{}, async function * () {}]],
+  ['FST_ERR_BGT_INVALID_TASK', 'options before the function: add({ retry, timeout }, fn)', [fn, { retry: 3, timeout: 5 }]]
 ]
 
 await t.test('bad arguments are refused at the call, and nothing is kept of them', async t => {
@@ -143,7 +147,7 @@ await t.test('overflow reject: the handler gets a 503 that names the option', as
   t.equal(response.statusCode, 503)
   t.match(response.json(), {
     code: 'FST_ERR_BGT_OVERFLOW',
-    message: 'No room for task "task-2": 2 tasks are pending, which is the option "maxPending"'
+    message: 'No room for task "task-2": 2 tasks are pending, and the option "maxPending" is 2'
   })
   t.match(app.backgroundTasks.stats(), { added: 3, pending: 2 })
   free()

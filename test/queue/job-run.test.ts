@@ -248,7 +248,7 @@ for (const [how, progress] of Object.entries({
 await t.test('trace.extract puts the attempt into the context of the headers that came with it', async t => {
   const context = new AsyncLocalStorage<string | undefined>()
   const seen: unknown[] = []
-  const hooks = { onTaskSuccess: () => { seen.push(`hook ${context.getStore()}`) } }
+  const hooks = { onTaskCompleted: () => { seen.push(`hook ${context.getStore()}`) } }
   const task = defineTask({
     name: 'task',
     hooks,

@@ -113,7 +113,7 @@ await t.test('a worker that cannot take from one of its queues takes from none',
 await t.test('both in one process: an application that listens, works, and runs tasks of requests', async t => {
   const notes: string[] = []
   const ended = latch()
-  const task = defineTask({ name: 'job', run: () => 'done', hooks: { onTaskSuccess: () => { ended.open() } } })
+  const task = defineTask({ name: 'job', run: () => 'done', hooks: { onTaskCompleted: () => { ended.open() } } })
   const app = await makeApp(t, { adapter: memory(), tasks: [task], hooks: notedHooks(notes) })
   app.post('/', async request => {
     const { settled } = request.backgroundTasks.add({ name: 'in process' }, () => {})
@@ -190,7 +190,7 @@ await t.test('closing waits for jobs, for the tasks they add, and for hooks; the
     adapter: memory(),
     tasks: [job],
     hooks: {
-      onTaskSuccess: async ({ name }) => {
+      onTaskCompleted: async ({ name }) => {
         await wait(1)
         events.push(`hook of ${name}`)
       },

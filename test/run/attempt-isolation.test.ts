@@ -69,13 +69,33 @@ await t.test('a value that cannot even be looked at is the cause of a coded erro
   }
 })
 
-await t.test('an error that makes the logger throw is a warning of the process', async t => {
+await t.test('a line at which the logger throws is written again with what can be read of the error', async t => {
+  const lines = new LogLines('error')
+  const app = await makeApp(t, {}, { logger: lines.logger })
+  const chain = (depth: number): Error => {
+    let error = new Error('bottom')
+    while (depth-- > 0) error = new Error('above', { cause: error })
+    return error
+  }
+  const thrown: [error: unknown, told: object][] = [
+    [new Rude(), { message: 'an error that throws when it is read' }],
+    [Object.freeze(Object.assign(new TypeError('frozen'), { code: 'E_FROZEN' })), { type: 'TypeError', message: 'frozen' }],
+    [chain(20_000), { message: 'above' }]
+  ]
+  for (const [error, told] of thrown) {
+    const { id, settled } = app.backgroundTasks.add({ name: 'odd' }, thrower(error))
+    t.hasStrict(await settled, { state: 'failed', error })
+    t.match(lines.all.splice(0), [{ msg: 'background task failed', task: 'odd', taskId: id, attempt: 1, err: told }])
+  }
+})
+
+await t.test('a logger that always throws is a warning of the process', async t => {
   const warnings: Error[] = []
   const warned = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', warned)
   t.teardown(() => process.off('warning', warned))
-  const lines = new LogLines('error')
-  const app = await makeApp(t, {}, { logger: lines.logger })
+  const app = await makeApp(t)
+  t.capture(app.log, 'error', throws)
   const handle = app.backgroundTasks.add({ name: 'rude' }, thrower(new Rude()))
   t.hasStrict(await handle.settled, { state: 'failed' })
   await setImmediate()

@@ -2,13 +2,16 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
+import { memory } from '../../lib/adapters/memory/index.ts'
 import { defineTask } from '../../lib/index.ts'
 import type { TaskEvent, TaskHooks } from '../../types/index.ts'
 import { makeApp } from '../helpers/app.ts'
 import { latch } from '../helpers/latch.ts'
 import { LogLines } from '../helpers/log-lines.ts'
 
-const names = ['onTaskStart', 'onTaskSuccess', 'onTaskError', 'onTaskRetry', 'onTaskSkipped', 'onTaskLost'] as const
+const names = [
+  'onTaskStart', 'onTaskRetry', 'onTaskCompleted', 'onTaskFailed', 'onTaskSkipped', 'onTaskCancelled', 'onTaskEscalated', 'onTaskLost'
+] as const
 const retryOnce = { attempts: 2, delay: 0 }
 
 type Told = [hook: keyof TaskHooks, event: TaskEvent & Record<string, unknown>]
@@ -31,13 +34,13 @@ await t.test('each step of a task calls its hook', async t => {
   const calls = (): unknown[] => told.splice(0).map(([hook, { attempt }]) => `${hook} ${attempt}`)
 
   await app.backgroundTasks.add(() => {}).settled
-  t.same(calls(), ['onTaskStart 1', 'onTaskSuccess 1'])
+  t.same(calls(), ['onTaskStart 1', 'onTaskCompleted 1'])
   await app.backgroundTasks.add({ retry: retryOnce }, failAt(1)).settled
-  t.same(calls(), ['onTaskStart 1', 'onTaskRetry 1', 'onTaskStart 2', 'onTaskSuccess 2'])
+  t.same(calls(), ['onTaskStart 1', 'onTaskRetry 1', 'onTaskStart 2', 'onTaskCompleted 2'])
   await app.backgroundTasks.add({ retry: retryOnce }, failAt(2)).settled
-  t.same(calls(), ['onTaskStart 1', 'onTaskRetry 1', 'onTaskStart 2', 'onTaskError 2'])
+  t.same(calls(), ['onTaskStart 1', 'onTaskRetry 1', 'onTaskStart 2', 'onTaskFailed 2'])
   app.backgroundTasks.add(() => {}).cancel()
-  t.same(calls(), [])
+  t.same(calls(), ['onTaskCancelled 0'])
   await app.close()
   app.backgroundTasks.add(() => {})
   t.same(calls(), ['onTaskLost 0'])
@@ -58,22 +61,35 @@ await t.test('a skipped task calls its hook with the ending of the request', asy
 const common = ['id', 'name', 'attempt', 'requestId', 'log', 'payload']
 const fields: Record<keyof TaskHooks, string[]> = {
   onTaskStart: common,
-  onTaskSuccess: [...common, 'result', 'duration'],
-  onTaskError: [...common, 'error', 'duration'],
+  onTaskCompleted: [...common, 'result', 'duration'],
+  onTaskFailed: [...common, 'error', 'duration'],
   onTaskRetry: [...common, 'error', 'delay'],
   onTaskSkipped: [...common, 'reason'],
+  onTaskCancelled: [...common, 'reason', 'error', 'duration'],
+  onTaskEscalated: common,
   onTaskLost: [...common, 'reason', 'error']
 }
 
 await t.test('an event has the fields of its type, and no others', async t => {
   const seen = new Map<string, string[]>()
-  const app = await makeApp(t, { hooks: every((hook, event) => seen.set(hook, Object.keys(event).sort())) })
+  const escalating = defineTask({ name: 'escalating', escalate: ['failure'], run: () => Promise.reject(new Error('failed')) })
+  const hooks = every((hook, event) => seen.set(hook, Object.keys(event).sort()))
+  const app = await makeApp(t, { hooks, tasks: [escalating], adapter: memory() })
   app.get('/', request => {
     request.backgroundTasks.add({ when: 'error' }, () => {})
     request.backgroundTasks.add({ retry: retryOnce }, failAt(1))
     request.backgroundTasks.add(() => Promise.reject(new Error('failed')))
     return 'answered'
   })
+  await app.ready()
+  app.backgroundTasks.add(escalating)
+  const started = latch()
+  const running = app.backgroundTasks.add({}, ({ signal }) => new Promise((_resolve, reject) => {
+    signal.onabort = () => reject(signal.reason as Error)
+    started.open()
+  }))
+  await started.opened
+  running.cancel()
   await app.inject('/')
   await app.backgroundTasks.idle()
   await app.close()
@@ -104,7 +120,7 @@ await t.test('an event tells about the task and its request', async t => {
     ['onTaskStart', 1, undefined, undefined],
     ['onTaskRetry', 1, 'failure 1', 0],
     ['onTaskStart', 2, undefined, undefined],
-    ['onTaskSuccess', 2, 'done', undefined]
+    ['onTaskCompleted', 2, 'done', undefined]
   ])
   t.ok(told.at(-1)![1]['duration'] as number >= 0)
 })
@@ -120,7 +136,7 @@ await t.test('outside of a request an event has the logger of the app, and a pla
 
 await t.test('the duration is that of the last attempt', async t => {
   let duration = -1
-  const app = await makeApp(t, { hooks: { onTaskSuccess: event => { duration = event.duration } } })
+  const app = await makeApp(t, { hooks: { onTaskCompleted: event => { duration = event.duration } } })
   let measured = 0
   const before = performance.now()
   await app.backgroundTasks.add(async () => {
@@ -138,15 +154,15 @@ await t.test('the plugin\'s hooks come first, then the task\'s', async t => {
   const task = defineTask({ name: 'mail', hooks: hooksOf('task'), run () {} })
   const app = await makeApp(t, { tasks: [task], hooks: hooksOf('plugin') })
   await app.backgroundTasks.add(task).settled
-  t.same(calls.splice(0), ['plugin onTaskStart', 'task onTaskStart', 'plugin onTaskSuccess', 'task onTaskSuccess'])
+  t.same(calls.splice(0), ['plugin onTaskStart', 'task onTaskStart', 'plugin onTaskCompleted', 'task onTaskCompleted'])
   await app.backgroundTasks.add({ hooks: hooksOf('add') }, () => {}).settled
-  t.same(calls.splice(0), ['plugin onTaskStart', 'add onTaskStart', 'plugin onTaskSuccess', 'add onTaskSuccess'])
+  t.same(calls.splice(0), ['plugin onTaskStart', 'add onTaskStart', 'plugin onTaskCompleted', 'add onTaskCompleted'])
 })
 
 await t.test('a task may have hooks where the plugin has none', async t => {
   const calls: string[] = []
   const app = await makeApp(t)
-  await app.backgroundTasks.add({ hooks: { onTaskSuccess: ({ name }) => calls.push(name) } }, function mail () {}).settled
+  await app.backgroundTasks.add({ hooks: { onTaskCompleted: ({ name }) => calls.push(name) } }, function mail () {}).settled
   t.same(calls, ['mail'])
 })
 
@@ -164,7 +180,7 @@ await t.test('hooks run in the async context of the add', async t => {
   const app = await makeApp(t, { hooks: every(hook => seen.push(`${hook} ${storage.getStore()}`)) })
   const add = (): Promise<unknown> => app.backgroundTasks.add({ retry: retryOnce }, context => Promise.resolve(context).then(failAt(2))).settled
   await storage.run('mine', add)
-  t.same(seen, ['onTaskStart mine', 'onTaskRetry mine', 'onTaskStart mine', 'onTaskError mine'])
+  t.same(seen, ['onTaskStart mine', 'onTaskRetry mine', 'onTaskStart mine', 'onTaskFailed mine'])
 })
 
 const boom = new Error('boom')
@@ -185,9 +201,9 @@ for (const [what, hook] of faults) {
     const handle = app.backgroundTasks.add(task)
     t.hasStrict(await handle.settled, { state: 'completed', result: 'sent' })
     await app.close()
-    t.same(told, ['onTaskStart', 'onTaskSuccess'])
+    t.same(told, ['onTaskStart', 'onTaskCompleted'])
     const line = { level: 50, msg: 'background task hook failed', task: 'mail', taskId: handle.id, attempt: 1, err: { message: 'boom' } }
-    t.match(lines.ofTasks, [{ ...line, hook: 'onTaskStart' }, { ...line, hook: 'onTaskSuccess' }])
+    t.match(lines.ofTasks, [{ ...line, hook: 'onTaskStart' }, { ...line, hook: 'onTaskCompleted' }])
     t.equal(lines.ofTasks.length, 2)
     t.match(app.backgroundTasks.stats(), { added: 1, completed: 1 })
   })
@@ -204,7 +220,7 @@ await t.test('a hook may add tasks', async t => {
   const ran: string[] = []
   const app = await makeApp(t, {
     hooks: {
-      onTaskError ({ name }) {
+      onTaskFailed ({ name }) {
         app.backgroundTasks.add({ name: `after ${name}` }, context => ran.push(context.name))
       }
     }

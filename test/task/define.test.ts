@@ -7,7 +7,7 @@ import { LogLines } from '../helpers/log-lines.ts'
 const run = (): void => {}
 
 await t.test('a defined task shows what it was defined with', t => {
-  const hooks = { onTaskError: run }
+  const hooks = { onTaskFailed: run }
   const task = defineTask({ name: 'mail', when: 'always', timeout: 5, retry: { attempts: 2 }, escalate: ['failure'], hooks, run })
   t.equal(task.name, 'mail')
   t.same(task.options, { when: 'always', timeout: 5, retry: { attempts: 2 }, hooks })

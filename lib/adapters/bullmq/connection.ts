@@ -1,7 +1,8 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { within } from '../../time.ts'
-import type { Reporter } from './trouble-log.ts'
-import { unavailable } from './unavailable.ts'
+import { isUnavailable, type MakeUnavailable, type Unavailable, unavailableOf } from '../../unavailable.ts'
+
+export const unavailable: MakeUnavailable = unavailableOf('bullmq')
 
 export type RedisClass = typeof Redis
 
@@ -14,27 +15,49 @@ export interface ConnectionSettings {
   readonly commandTimeout: number
 }
 
+/** Told of the errors of connections, and of each that is ready. */
+export interface Observer {
+  readonly report: (err: Error) => void
+  readonly recover: () => void
+}
+
 /** ms that a command waits for a connection that is not there. */
 const PATIENCE = 250
+
+/** Redis's answers, before it runs anything, when it takes no writes. Redis 6 has the word amid the message. */
+const refusal = /\b(OOM|MISCONF|READONLY|LOADING|NOAUTH|NOPERM|MASTERDOWN|BUSY|NOREPLICAS)\b/
+
+/** ioredis's message for a command that it did not send. */
+const unsent = /^Stream isn't writeable/
 
 /** ms without an answer after which a worker gives a connection up. BullMQ blocks for 10 s at most. */
 const WORKER_SILENCE = 30_000
 
-function open (Client: RedisClass, { connection, connectTimeout }: ConnectionSettings, reporter: Reporter, byDefault: RedisOptions, always: RedisOptions): Redis {
+/** Of a command that failed. It may have been run all the same, unless the error says otherwise. */
+export function asUnavailable (error: unknown): Unavailable {
+  const { name, message } = error as Error
+  const refused = name === 'ReplyError' && refusal.test(message)
+  return isUnavailable(error) ? error : unavailable(message, !refused && !unsent.test(message), error)
+}
+
+function open (
+  Client: RedisClass, settings: ConnectionSettings, observer: Observer, byDefault: RedisOptions, always: RedisOptions
+): Redis {
+  const { connection, connectTimeout } = settings
   const options = { connectTimeout, retryStrategy: (times: number) => Math.min(times * 50, 1_000), ...byDefault }
   // BullMQ reads replies in the shape that they had before RESP3.
   const settled = { ...always, replyMapping: 'legacy' } as const
   const client = typeof connection === 'string'
     ? new Client(connection, { ...options, ...settled })
     : new Client({ ...options, ...connection, ...settled })
-  client.on('error', reporter.report)
-  client.on('ready', reporter.recover)
+  client.on('error', observer.report)
+  client.on('ready', observer.recover)
   return client
 }
 
 /** For work and for news of cancelled jobs: it waits for a server that is away, as long as that takes. */
-export function openWorkerConnection (Client: RedisClass, settings: ConnectionSettings, reporter: Reporter): Redis {
-  return open(Client, settings, reporter, { socketTimeout: WORKER_SILENCE }, {
+export function openWorkerConnection (Client: RedisClass, settings: ConnectionSettings, observer: Observer): Redis {
+  return open(Client, settings, observer, { socketTimeout: WORKER_SILENCE }, {
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
     autoResendUnfulfilledCommands: true,
@@ -43,8 +66,8 @@ export function openWorkerConnection (Client: RedisClass, settings: ConnectionSe
 }
 
 /**
- * For everything that somebody waits for: what cannot be sent now fails now, what gets no answer fails after
- * `commandTimeout`, and nothing is sent again later, when its sender has long been told that it failed.
+ * For everything that somebody waits for. A command that cannot be sent now fails now, one without an answer fails
+ * after `commandTimeout`, and none is sent again later, when its sender has long been told that it failed.
  */
 export class Connection {
   readonly client: Redis
@@ -52,11 +75,11 @@ export class Connection {
   readonly #connectTimeout: number
   #becomesReady: Promise<void> | undefined = undefined
 
-  constructor (Client: RedisClass, settings: ConnectionSettings, reporter: Reporter) {
+  constructor (Client: RedisClass, settings: ConnectionSettings, observer: Observer) {
     const { connectTimeout, commandTimeout } = settings
     this.#connectTimeout = connectTimeout
     this.#commandTimeout = commandTimeout
-    this.client = open(Client, settings, reporter, { commandTimeout, socketTimeout: 2 * commandTimeout }, {
+    this.client = open(Client, settings, observer, { commandTimeout, socketTimeout: 2 * commandTimeout }, {
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       autoResendUnfulfilledCommands: false
@@ -85,10 +108,11 @@ export class Connection {
         resolve()
       })
     })
-    if (!await within(PATIENCE, this.#becomesReady)) throw unavailable(`no connection within ${PATIENCE} ms (${this.client.status})`, false)
+    const isReady = await within(PATIENCE, this.#becomesReady)
+    if (!isReady) throw unavailable(`no connection within ${PATIENCE} ms (${this.client.status})`, false)
   }
 
-  /** Lets what has been sent be answered, if there is somebody to answer. */
+  /** Waits for the answers to the commands sent, if there is somebody to answer. */
   async close (): Promise<void> {
     if (this.isReady) await within(this.#commandTimeout, this.client.quit().catch(() => {}))
     this.client.disconnect()

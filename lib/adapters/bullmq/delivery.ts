@@ -1,43 +1,32 @@
 import type { Job, JobProgress } from 'bullmq'
-import type { ActiveJob, JobData } from '../../../types/index.ts'
+import type { JobData } from '../../../types/index.ts'
+import { Delivery } from '../kit/delivery.ts'
+import { unavailable } from './connection.ts'
 
-export class BullActiveJob implements ActiveJob {
-  readonly id: string
-  readonly queue: string
-  readonly task: string
-  readonly attempt: number
-  readonly #job: Job
-  #controller: AbortController | undefined = undefined
+/** A job that a Worker of BullMQ has taken. */
+export class BullmqDelivery {
+  readonly job: Delivery
+  readonly #taken: Job
 
-  readonly progress = async (value: unknown): Promise<void> => {
-    await this.#job.updateProgress((value ?? null) as JobProgress)
-  }
-
-  constructor (queue: string, job: Job) {
-    this.id = job.id!
-    this.queue = queue
-    this.task = job.name
-    this.attempt = job.attemptsMade + 1
-    this.#job = job
-  }
-
-  get data (): JobData {
-    const { data, timestamp, opts: { delay = 0, prevMillis } } = this.#job as Job<JobData>
-    // A schedule's job was stored when the one before it began, or too late for a delay.
-    return data.enqueuedAt === undefined ? { ...data, enqueuedAt: prevMillis ?? timestamp + delay } : data
-  }
-
-  get signal (): AbortSignal {
-    return (this.#controller ??= new AbortController()).signal
-  }
-
-  abort (reason: Error): void {
-    this.#controller ??= new AbortController()
-    this.#controller.abort(reason)
+  constructor (queue: string, taken: Job) {
+    const progress = async (value: unknown): Promise<void> => {
+      await taken.updateProgress((value ?? null) as JobProgress)
+    }
+    const { id, name: task, attemptsMade } = taken
+    const data = dataOf(taken as Job<JobData | null>)
+    const delivered = { id: id!, queue, task, data, attempt: attemptsMade + 1, progress }
+    this.job = new Delivery(delivered, unavailable)
+    this.#taken = taken
   }
 
   /** To the queue, as if it had not been delivered. */
   async giveBack (): Promise<void> {
-    await this.#job.moveToWait(this.#job.token)
+    await this.#taken.moveToWait(this.#taken.token)
   }
+}
+
+/** A schedule's job was stored when the one before it began, or too late for a delay. */
+function dataOf ({ data, timestamp, opts: { delay = 0, prevMillis } }: Job<JobData | null>): JobData {
+  if (data?.enqueuedAt !== undefined) return data
+  return { ...data!, enqueuedAt: prevMillis ?? timestamp + delay }
 }

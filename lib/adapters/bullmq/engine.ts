@@ -1,54 +1,74 @@
-import type { FastifyBaseLogger } from 'fastify'
 import type { Redis } from 'ioredis'
-import type { Cancellation } from '../../../types/index.ts'
-import { Connection, openWorkerConnection, type RedisClass } from './connection.ts'
-import type { ResolvedBullmqOptions } from './options.ts'
+import type { Cancellation, StartOptions } from '../../../types/index.ts'
+import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
+import { importPeer } from '../kit/peer.ts'
+import { TroubleLog } from '../kit/trouble-log.ts'
+import { Connection, type Observer, openWorkerConnection, type RedisClass } from './connection.ts'
+import type { ResolvedOptions } from './options.ts'
 import { type Bullmq, Queues } from './queues.ts'
 import { defineScripts, type Inspected, type Scripts } from './scripts.ts'
-import { Reporter } from './trouble-log.ts'
 
 /** Redis, as this process is connected to it. */
-export class Server {
+export class Engine implements Observer {
   readonly bullmq: Bullmq
-  readonly log: FastifyBaseLogger
-  readonly reporter: Reporter
+  readonly log: TroubleLog
+  readonly options: ResolvedOptions
   readonly connection: Connection
   readonly queues: Queues
   readonly nativeQueues: Queues
+  /** Of all queues that are known here: jobs are looked for in each. */
+  readonly names: Set<string>
+  /** Called with the queue and the id of a job that was running when it was cancelled. */
+  readonly onCancelled: Set<(queue: string, id: string) => void> = new Set()
   readonly #Client: RedisClass
-  readonly #options: ResolvedBullmqOptions
   readonly #scripts: Scripts
   #workerClient: Redis | undefined = undefined
   #subscriber: Redis | undefined = undefined
 
-  constructor (bullmq: Bullmq, Client: RedisClass, options: ResolvedBullmqOptions, log: FastifyBaseLogger) {
+  /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER */
+  static async load (options: ResolvedOptions, startOptions: StartOptions): Promise<Engine> {
+    for (const name of startOptions.queues) {
+      if (name !== '' && !name.includes(':')) continue
+      const problem = `Expected a name that is not empty and has no ":", as BullMQ wants it, got "${name}"`
+      throw new FST_ERR_BGT_INVALID_OPTIONS('queue', problem)
+    }
+    const bullmq = await importPeer('bullmq', 'bullmq', () => import('bullmq'))
+    const { Redis } = await importPeer('bullmq', 'ioredis', () => import('ioredis'))
+    return new Engine(bullmq, Redis, options, startOptions)
+  }
+
+  private constructor (bullmq: Bullmq, Client: RedisClass, options: ResolvedOptions, { queues, log }: StartOptions) {
     const { queueOptions, prefix } = options
-    const defaults = { ...queueOptions, prefix, defaultJobOptions: { stackTraceLimit: 1, ...queueOptions.defaultJobOptions } }
+    const defaultJobOptions = { stackTraceLimit: 1, ...queueOptions.defaultJobOptions }
     this.bullmq = bullmq
-    this.log = log
+    this.log = new TroubleLog(log, 'bullmq')
+    this.options = options
+    this.names = new Set(queues)
     this.#Client = Client
-    this.#options = options
-    this.reporter = new Reporter(log)
-    this.connection = new Connection(Client, options, this.reporter)
-    this.queues = new Queues(bullmq, this.connection, defaults, true)
+    this.connection = new Connection(Client, options, this)
+    this.queues = new Queues(bullmq, this.connection, { ...queueOptions, prefix, defaultJobOptions }, true)
     this.nativeQueues = new Queues(bullmq, this.connection, { ...queueOptions, prefix }, false)
     this.#scripts = defineScripts(this.connection.client)
   }
 
+  readonly report = (err: Error): void => this.log.trouble(err, 'BullMQ, or its connection to Redis, has failed')
+
+  readonly recover = (): void => this.log.cured('Redis is connected again')
+
   /** One for all queues; each of their workers makes one more, to block on. */
   get workerClient (): Redis {
-    return (this.#workerClient ??= openWorkerConnection(this.#Client, this.#options, this.reporter))
+    return (this.#workerClient ??= openWorkerConnection(this.#Client, this.options, this))
   }
 
   /** Listens, from when Redis is there, to what `cancel` found running. */
-  hearCancelled (cancelled: (queue: string, id: string) => void): void {
+  hearCancelled (): void {
     if (this.#subscriber !== undefined) return
-    this.#subscriber = openWorkerConnection(this.#Client, this.#options, this.reporter)
+    this.#subscriber = openWorkerConnection(this.#Client, this.options, this)
     this.#subscriber.on('message', (_channel, news) => {
       const [queue, id] = news.split(':', 2) as [string, string]
-      cancelled(queue, id)
+      for (const take of this.onCancelled) take(queue, id)
     })
-    void this.#subscriber.subscribe(this.#channel).catch(this.reporter.report)
+    void this.#subscriber.subscribe(this.#channel).catch(this.report)
   }
 
   readonly inspect = async (queue: string, id: string): Promise<Inspected> => {
@@ -70,7 +90,7 @@ export class Server {
   }
 
   async close (): Promise<void> {
-    this.reporter.silent = true
+    this.log.silence()
     this.#subscriber?.disconnect()
     this.#workerClient?.disconnect()
     await Promise.all([this.queues.close(), this.nativeQueues.close()])
@@ -78,10 +98,10 @@ export class Server {
   }
 
   get #channel (): string {
-    return `${this.#options.prefix}:cancelled`
+    return `${this.options.prefix}:cancelled`
   }
 
   #keys (queue: string): (key: string) => string {
-    return key => `${this.#options.prefix}:${queue}:${key}`
+    return key => `${this.options.prefix}:${queue}:${key}`
   }
 }

@@ -1,46 +1,50 @@
 import { setImmediate } from 'node:timers/promises'
 import type { JobsOptions, Queue } from 'bullmq'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
+import { FST_ERR_BGT_NO_CAPABILITY } from '../../errors.ts'
+import type { Unavailable } from '../../unavailable.ts'
+import { asUnavailable, unavailable } from './connection.ts'
+import type { Engine } from './engine.ts'
 import type { Queues } from './queues.ts'
 import { isKnown } from './scripts.ts'
-import { asUnavailable, unavailable, type Unavailable } from './unavailable.ts'
 
 /** Jobs on their way at once, so that the last one is answered well before its timeout. */
 const WAVE = 100
 
-function optionsOf ({ id, delay, priority, retry }: Job): JobsOptions {
-  // With BullMQ the lowest goes first, and jobs without a priority before all others.
-  const options: JobsOptions = { jobId: id, priority: 101 - priority, attempts: retry.attempts }
-  if (delay > 0) options.delay = Math.ceil(delay)
-  return options
-}
-
-async function store (queue: Queue, job: Job): Promise<Receipt> {
-  const stored = await queue.add(job.task, job.data, optionsOf(job))
-  return isKnown(stored.id!) ? { id: job.id, deduplicated: true } : { id: job.id }
-}
-
 /** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
-export async function enqueueOne (queues: Queues, job: Job): Promise<Receipt> {
+export async function enqueue (engine: Engine, jobs: readonly Job[], context: EnqueueContext): Promise<Receipt[]> {
+  if (context.tx !== undefined) throw new FST_ERR_BGT_NO_CAPABILITY('The option "tx"', 'transactional', 'bullmq')
+  for (const { queue } of jobs) engine.names.add(queue)
+  const { queues } = engine
+  return jobs.length === 1 ? [await enqueueOne(queues, jobs[0]!)] : enqueueMany(queues, jobs, context)
+}
+
+/** With BullMQ the lowest goes first, and jobs without a priority before all others. */
+export function priorityOf (priority: number): number {
+  return 101 - priority
+}
+
+async function enqueueOne (queues: Queues, job: Job): Promise<Receipt> {
   try {
     return await store(queues.get(job.queue) ?? await queues.open(job.queue), job)
   } catch (error) {
-    // A broken connection fails at once until its socket's event is heard: who tries again must not keep that from coming.
+    // A broken connection fails at once until its socket's event is heard, which a caller that tries again at once
+    // would keep from coming.
     await setImmediate()
     throw asUnavailable(error)
   }
 }
 
-/**
- * ioredis sends them together, and each is answered for itself.
- *
- * @throws FST_ERR_BGT_QUEUE_UNAVAILABLE if none was stored, or if that is not known of one.
- */
-export async function enqueueMany (queues: Queues, jobs: readonly Job[], context: EnqueueContext): Promise<Receipt[]> {
+/** ioredis sends them together, and each is answered for itself. Throws if none was stored, or if one may have been. */
+async function enqueueMany (
+  queues: Queues, jobs: readonly Job[], context: EnqueueContext
+): Promise<Receipt[]> {
   const receipts: Receipt[] = []
   let failure: Unavailable | undefined
   for (let sent = 0; sent < jobs.length && failure === undefined; sent += WAVE) {
-    if (context.signal?.aborted === true) throw unavailable('nobody waits for it any more', sent > 0, context.signal.reason)
+    if (context.signal?.aborted === true) {
+      throw unavailable('nobody waits for it any more', sent > 0, context.signal.reason)
+    }
     const wave = jobs.slice(sent, sent + WAVE)
     const answers = await Promise.allSettled(wave.map(job => enqueueOne(queues, job)))
     for (const [i, answer] of answers.entries()) {
@@ -57,4 +61,15 @@ export async function enqueueMany (queues: Queues, jobs: readonly Job[], context
   if (receipts.every(({ error }) => error !== undefined)) throw failure
   for (const { id } of jobs.slice(receipts.length)) receipts.push({ id, error: failure })
   return receipts
+}
+
+async function store (queue: Queue, job: Job): Promise<Receipt> {
+  const stored = await queue.add(job.task, job.data, optionsOf(job))
+  return isKnown(stored.id!) ? { id: job.id, deduplicated: true } : { id: job.id }
+}
+
+function optionsOf ({ id, delay, priority, retry }: Job): JobsOptions {
+  const options: JobsOptions = { jobId: id, priority: priorityOf(priority), attempts: retry.attempts }
+  if (delay > 0) options.delay = Math.ceil(delay)
+  return options
 }

@@ -4,8 +4,8 @@ import { describeFailure } from '../../failure.ts'
 /** BullMQ's reason for a job that has stalled too often. */
 export const stalledReason = 'job stalled more than allowable limit'
 
-/** BullMQ keeps message and stack of an error. Name and code go where Node shows them: into the stack's first line. */
-export function toBullError (error: Error): Error {
+/** BullMQ keeps message and stack of an error. Name and code go into the stack's first line, as Node shows them. */
+export function toBullmqError (error: Error): Error {
   const { name, message, code } = describeFailure(error)
   const { stack = '' } = error
   const frames = stack.includes('\n    at ') ? stack.slice(stack.indexOf('\n    at ')) : ''

@@ -1,6 +1,6 @@
 import type { QueueAdapter } from '../../../types/index.ts'
 import { BullmqAdapter, type BullmqNative } from './adapter.ts'
-import { type BullmqOptions, resolveBullmqOptions } from './options.ts'
+import { type BullmqOptions, resolveOptions } from './options.ts'
 
 export type { BullmqNative, BullmqOptions }
 
@@ -13,5 +13,5 @@ export type { BullmqNative, BullmqOptions }
  * @throws FST_ERR_BGT_INVALID_OPTIONS
  */
 export function bullmq (options: BullmqOptions): QueueAdapter<BullmqNative> {
-  return new BullmqAdapter(resolveBullmqOptions(options))
+  return new BullmqAdapter(resolveOptions(options))
 }

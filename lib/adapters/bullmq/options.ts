@@ -7,31 +7,44 @@ import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import { retentionDefaults, retentionSchema, type RetentionOptions } from '../kit/retention.ts'
 
 export interface BullmqOptions {
-  /** A URL (`redis://`, `rediss://`, or the path of a socket), or options of ioredis. Its own connections are made from them. */
+  /**
+   * A URL (`redis://`, `rediss://`, or the path of a socket), or options of ioredis. Its own connections are made
+   * from them.
+   */
   connection: string | RedisOptions
-  /** What all keys begin with. For a cluster, a `{hash tag}`. Default `bull`, which is BullMQ's own. */
+  /** The beginning of all keys. For a cluster, a `{hash tag}`. Default `bull`, which is BullMQ's own. */
   prefix?: string
-  /** ms from 100 on. The job of a worker that has died is delivered again after this time and a quarter of it. Default 10,000. */
+  /**
+   * ms from 100 on. The job of a worker that has died is delivered again after this time and a quarter of it.
+   * Default 10,000.
+   */
   lease?: number
   /** How often a job may lose its worker, 1 or more, before it ends as failed. Default 10. */
   maxStalled?: number
   retention?: RetentionOptions
   /** ms from 1 on, to make a connection. Default 2,000. */
   connectTimeout?: number
-  /** ms from 1 on, until a command that was not answered fails. The jobs it was to store may then be stored or not. Default 1,000. */
+  /**
+   * ms from 1 on, until a command that was not answered fails. The jobs it was to store may then be stored or not.
+   * Default 1,000.
+   */
   commandTimeout?: number
-  /** For each `Queue` of BullMQ. What this adapter sets itself, such as `connection`, is not taken from here. */
+  /** For each `Queue` of BullMQ. The options that this adapter sets, such as `connection`, are not taken from here. */
   queueOptions?: Partial<QueueOptions>
-  /** For each `Worker` of BullMQ, likewise. What is given here wins over `lease`, `maxStalled` and `retention`. */
+  /** For each `Worker` of BullMQ, likewise. These options win over `lease`, `maxStalled` and `retention`. */
   workerOptions?: Partial<WorkerOptions>
 }
 
-export type ResolvedBullmqOptions = Required<Omit<BullmqOptions, 'retention'>> & { retention: Required<RetentionOptions> }
+export type ResolvedOptions = Required<Omit<BullmqOptions, 'retention'>> & { retention: Required<RetentionOptions> }
 
-const atLeast = (minimum: number): ReturnType<typeof Type.Optional> => Type.Optional(Type.Number({ minimum, maximum: MAX_TIMER }))
+function atLeast (minimum: number): ReturnType<typeof Type.Optional> {
+  return Type.Optional(Type.Number({ minimum, maximum: MAX_TIMER }))
+}
 
 const checker: Checker = TypeCompiler.Compile(Type.Object({
-  connection: Type.Union([Type.String({ minLength: 1 }), Type.Object({})], { expected: 'Expected a URL, or options of ioredis' }),
+  connection: Type.Union([Type.String({ minLength: 1 }), Type.Object({})], {
+    expected: 'Expected a URL, or options of ioredis'
+  }),
   prefix: Type.Optional(Type.String({ minLength: 1 })),
   lease: atLeast(100),
   maxStalled: Type.Optional(Type.Integer({ minimum: 1 })),
@@ -43,11 +56,12 @@ const checker: Checker = TypeCompiler.Compile(Type.Object({
 }, { additionalProperties: false }))
 
 /** @throws FST_ERR_BGT_INVALID_OPTIONS */
-export function resolveBullmqOptions (given: BullmqOptions): ResolvedBullmqOptions {
+export function resolveOptions (given: BullmqOptions): ResolvedOptions {
   check(checker, 'bullmq', given)
   const { connection, retention, ...options } = given
   if (typeof connection === 'object' && connection.keyPrefix !== undefined) {
-    throw new FST_ERR_BGT_INVALID_OPTIONS('bullmq/connection/keyPrefix', 'Expected none, as BullMQ does not work with it: use "prefix"')
+    const problem = 'Expected none, as BullMQ does not work with it: use "prefix"'
+    throw new FST_ERR_BGT_INVALID_OPTIONS('bullmq/connection/keyPrefix', problem)
   }
   return {
     prefix: 'bull',

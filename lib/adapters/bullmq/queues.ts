@@ -1,7 +1,6 @@
 import type { IRedisClient, Queue, QueueOptions } from 'bullmq'
-import type { Connection } from './connection.ts'
+import { asUnavailable, type Connection } from './connection.ts'
 import { tellKnownJobs } from './scripts.ts'
-import { asUnavailable } from './unavailable.ts'
 
 export type Bullmq = typeof import('bullmq')
 
@@ -25,7 +24,7 @@ export class Queues {
     this.#options = options
   }
 
-  /** What `open` would resolve with, where it need not be awaited. */
+  /** The queue that `open` would resolve with, where it need not be awaited. */
   get (name: string): Queue | undefined {
     return this.#connection.isReady ? this.#opened.get(name) : undefined
   }
@@ -44,7 +43,8 @@ export class Queues {
   }
 
   async #make (name: string): Promise<Queue> {
-    const queue = new this.#bullmq.Queue(name, { ...this.#options, connection: this.#client, skipWaitingForReady: true })
+    const options = { ...this.#options, connection: this.#client, skipWaitingForReady: true }
+    const queue = new this.#bullmq.Queue(name, options)
     // It repeats the client's errors, which are reported there.
     queue.on('error', () => {})
     try {

@@ -2,10 +2,10 @@ import { describeFailure, type Failure } from '../../failure.ts'
 
 const key = 'fastify-background-tasks'
 
-/** Stands in a job's result for what BullMQ cannot tell: cancelled from completed, and null from nothing. */
+/** Stands in a job's result where BullMQ cannot tell cancelled from completed, or null from nothing. */
 type Sign = { [key]: { readonly cancelled: Failure } | { readonly result: null } }
 
-export function toBullResult (result: unknown): unknown {
+export function toBullmqResult (result: unknown): unknown {
   return result === null ? { [key]: { result } } satisfies Sign : result
 }
 

@@ -15,13 +15,16 @@ if call('EXISTS', KEYS[8]) == 0 then
   if call('HEXISTS', KEYS[1], 'rjk') == 1 then return 'not-found' end
   if call('HEXISTS', KEYS[1], 'parentKey') == 1 then return 'child' end
 end
-if call('ZREM', KEYS[2], ARGV[1]) + call('ZREM', KEYS[3], ARGV[1]) + call('LREM', KEYS[4], 1, ARGV[1]) + call('LREM', KEYS[5], 1, ARGV[1]) == 0 then
+local delayed = call('ZREM', KEYS[2], ARGV[1]) + call('ZREM', KEYS[3], ARGV[1])
+local waiting = call('LREM', KEYS[4], 1, ARGV[1]) + call('LREM', KEYS[5], 1, ARGV[1])
+if delayed + waiting == 0 then
   call('PUBLISH', ARGV[4], ARGV[5])
   return 'running'
 end
 call('HSET', KEYS[1], 'returnvalue', ARGV[3], 'finishedOn', ARGV[2])
 call('ZADD', KEYS[6], ARGV[2], ARGV[1])
-call('XADD', KEYS[7], 'MAXLEN', '~', 10000, '*', 'event', 'completed', 'jobId', ARGV[1], 'returnvalue', ARGV[3], 'prev', 'waiting')
+local event = { 'event', 'completed', 'jobId', ARGV[1], 'returnvalue', ARGV[3], 'prev', 'waiting' }
+call('XADD', KEYS[7], 'MAXLEN', '~', 10000, '*', unpack(event))
 return 'cancelled'
 `
 
@@ -60,7 +63,8 @@ const addScript = /^add(Prioritized|Delayed)Job:/
 function telling (lua: string): string {
   return `
 local readable, args = pcall(cmsgpack.unpack, ARGV[1])
-local known = readable and type(args[1]) == 'string' and type(args[2]) == 'string' and redis.call('EXISTS', args[1] .. args[2]) == 1
+local known = readable and type(args[1]) == 'string' and type(args[2]) == 'string'
+  and redis.call('EXISTS', args[1] .. args[2]) == 1
 local function add ()
 ${lua}
 end
@@ -74,7 +78,7 @@ export function isKnown (id: string): boolean {
   return id.endsWith(KNOWN)
 }
 
-/** The same client with telling scripts, by BullMQ's own interface for clients; the queues of others stay as they are. */
+/** The same client with telling scripts, by BullMQ's own interface for clients. Others keep theirs. */
 export function tellKnownJobs (client: IRedisClient): IRedisClient {
   const defined = new Set<string>()
   const own: Partial<IRedisClient> = {

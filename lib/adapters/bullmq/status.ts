@@ -1,8 +1,11 @@
-import type { JobData, JobInfo, JobState } from '../../../types/index.ts'
-import { FST_ERR_BGT_STALLED } from '../../errors.ts'
+import type { Cancellation, JobData, JobInfo, JobState } from '../../../types/index.ts'
+import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
 import { describeFailure, type Failure } from '../../failure.ts'
+import { toJobInfo } from '../kit/job-info.ts'
+import { asUnavailable } from './connection.ts'
+import type { Engine } from './engine.ts'
 import { readFailure, stalledReason } from './failure.ts'
-import { readResult } from './result.ts'
+import { readResult, toCancelledResult } from './result.ts'
 import type { Inspected } from './scripts.ts'
 
 /** The fields of a job as BullMQ stores them, all strings. */
@@ -20,26 +23,52 @@ interface Fields {
   readonly finishedOn?: string
 }
 
-export function toJobInfo (id: string, queue: string, [state, list]: Inspected): JobInfo | null {
+/** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
+export async function find ({ connection, names, inspect }: Engine, id: string): Promise<JobInfo | null> {
+  try {
+    await connection.ready()
+    const found = await Promise.all(Array.from(names, async name => infoOf(id, name, await inspect(name, id))))
+    return found.find(info => info !== null) ?? null
+  } catch (error) {
+    throw asUnavailable(error)
+  }
+}
+
+/** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
+export async function cancel (engine: Engine, id: string): Promise<Cancellation> {
+  try {
+    const info = await find(engine, id)
+    if (info === null) return 'not-found'
+    const result = toCancelledResult(new FST_ERR_BGT_CANCELLED(info.task))
+    return await engine.cancel(info.queue!, id, JSON.stringify(result))
+  } catch (error) {
+    throw asUnavailable(error)
+  }
+}
+
+function infoOf (id: string, queue: string, [state, list]: Inspected): JobInfo | null {
   if (list.length === 0) return null
   const fields = toFields(list)
   const attemptsMade = Number(fields.atm ?? 0)
   const ending = readResult(fields.returnvalue ?? 'null')
   const cancelled = 'cancelled' in ending ? ending.cancelled : undefined
-  const error = cancelled ?? (state === 'completed' ? undefined : failureOf(fields))
-  return {
+  return toJobInfo({
     id,
     task: fields.name,
     queue,
     state: cancelled === undefined ? stateOf(state, attemptsMade) : 'cancelled',
     attempts: state === 'running' ? attemptsMade + 1 : attemptsMade,
     enqueuedAt: (JSON.parse(fields.data) as JobData).enqueuedAt ?? Number(fields.timestamp),
-    ...(fields.progress !== undefined && { progress: JSON.parse(fields.progress) as unknown }),
-    ...('result' in ending && { result: ending.result }),
-    ...(error !== undefined && { error }),
-    ...(fields.processedOn !== undefined && { startedAt: Number(fields.processedOn) }),
-    ...(fields.finishedOn !== undefined && { endedAt: Number(fields.finishedOn) })
-  }
+    progress: fromField(fields.progress, JSON.parse),
+    result: 'result' in ending ? ending.result : undefined,
+    error: cancelled ?? (state === 'completed' ? undefined : failureOf(fields)),
+    startedAt: fromField(fields.processedOn, Number),
+    endedAt: fromField(fields.finishedOn, Number)
+  })
+}
+
+function fromField<Value> (field: string | undefined, read: (field: string) => Value): Value | undefined {
+  return field === undefined ? undefined : read(field)
 }
 
 function toFields (list: string[]): Fields {

@@ -1,17 +1,17 @@
 import type { IRedisClient } from 'bullmq'
 import type { Redis } from 'ioredis'
+import type { Observer } from './connection.ts'
 import type { Bullmq } from './queues.ts'
-import type { Reporter } from './trouble-log.ts'
 
 /** The client of one Worker, which makes a second one of it to block on. */
 export class WorkerClient {
   readonly client: IRedisClient
   readonly #blocking: Redis[] = []
 
-  constructor (bullmq: Bullmq, redis: Redis, reporter: Reporter) {
+  constructor (bullmq: Bullmq, redis: Redis, { report }: Pick<Observer, 'report'>) {
     const duplicate: IRedisClient['duplicate'] = options => {
       const blocking = redis.duplicate(options)
-      blocking.on('error', reporter.report)
+      blocking.on('error', report)
       this.#blocking.push(blocking)
       return bullmq.createIORedisClient(blocking)
     }

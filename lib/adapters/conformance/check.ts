@@ -1,12 +1,20 @@
 import { test } from 'node:test'
-import type { QueueAdapter } from '../../../types/index.ts'
+import type { Capabilities, QueueAdapter } from '../../../types/index.ts'
 import type { ConformanceOptions } from './options.ts'
 import { Stage } from './stage/stage.ts'
 
-export type Need = 'delay' | 'priority' | 'dedupe' | 'retry' | 'result' | 'cancelPending' | 'transactional' | 'status' | 'cancel' | 'schedule' | 'scheduleBySecond'
+/** The capabilities that an adapter has or has not. */
+export type Flag = {
+  [Name in keyof Capabilities]: Capabilities[Name] extends boolean ? Name : never
+}[keyof Capabilities]
 
-/** One test. It is skipped, and says so, where the adapter does not claim to have what it needs. */
-export type Check = (name: string, needs: readonly Need[], body: (stage: Stage, report: (line: string) => void) => Promise<void> | void) => void
+/** Something that not every adapter can do. */
+export type Need = Flag | 'status' | 'cancel' | 'schedule' | 'scheduleBySecond'
+
+type Body = (stage: Stage, report: (line: string) => void) => Promise<void> | void
+
+/** One test. It is skipped, and says so, if the adapter does not claim to have all that it needs. */
+export type Check = (name: string, needs: readonly Need[], body: Body) => void
 
 export function checks (options: ConformanceOptions): Check {
   return (name, needs, body) => {
@@ -22,7 +30,7 @@ export function checks (options: ConformanceOptions): Check {
   }
 }
 
-/** Closes the stage after the body, whose error goes before that of closing. */
+/** Runs the body, then closes the stage. An error of the body goes before one of closing. */
 export async function closing (stage: Stage, body: () => Promise<void>): Promise<void> {
   try {
     await body()

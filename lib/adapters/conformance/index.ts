@@ -15,8 +15,8 @@ export { holdJobs } from './chapters/faults.ts'
 export type { ConformanceOptions, CreateOptions, Faults, Transaction } from './options.ts'
 
 /**
- * Registers tests, for node:test, that hold a queue adapter to what `QueueAdapter` says. What an adapter
- * does not claim is tested for being refused or absent, or reported as skipped.
+ * Registers tests, for node:test, that hold a queue adapter to what `QueueAdapter` says. A capability that the
+ * adapter does not claim is tested for being refused or absent, or reported as skipped.
  *
  * Run the file that calls it with `node --test`, and release in an `after` hook what `create` uses.
  */
@@ -35,6 +35,6 @@ export function conformance (options: ConformanceOptions): void {
     void describe('schedules', () => schedules(options))
   })
 
-  // Alone: what stops the server stops all tests.
+  // Alone, as a fault of the server concerns all tests.
   void describe(`${name} withstands faults`, { concurrency: 1 }, () => faults(options))
 }

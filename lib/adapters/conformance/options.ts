@@ -1,28 +1,31 @@
 import type { QueueAdapter } from '../../../types/index.ts'
 
 export interface ConformanceOptions {
-  /** Of the adapter, for the report. */
+  /** The adapter's name, for the report. */
   name: string
   /**
-   * Makes an adapter that was not started. All those of one run use one store: two of them are two
+   * Makes an adapter that was not started. All adapters of one run use one store: two of them are two
    * processes, as far as they know. The suite starts and closes them, and uses queues with names of its own.
    */
   create (options: CreateOptions): QueueAdapter | Promise<QueueAdapter>
-  /** ms that anything which has to happen may take. Default 10,000. */
+  /** ms to wait for anything that has to happen. Default 10,000. */
   timeout?: number
   /** Tests under way at once. Default 1. */
   concurrency?: number
-  /** Whose `cancel` aborts the signal of a running job: of every adapter, of the one that runs it, or of none. Default `every`. */
+  /**
+   * The adapters whose `cancel` aborts the signal of a running job: every one, the job's own, or none. Default
+   * `every`.
+   */
   cancelRunning?: 'every' | 'own' | 'none'
-  /** `false` for an adapter that takes no `retention` in `create`: then what it forgets is not tested. Default `true`. */
+  /** `false` for an adapter that takes no `retention` in `create`: its forgetting is not tested. Default `true`. */
   retention?: boolean
-  /** Begins a transaction that `enqueue` takes as `tx`. Without it, a transactional adapter is tested without transactions. */
+  /** Begins a transaction that `enqueue` takes as `tx`. Without it, transactions are not tested. */
   begin? (): Promise<Transaction>
   /** Ways to disturb the adapter's server. Without them, faults are not tested. */
   faults?: Faults
 }
 
-/** What a test asks of an adapter that it creates. */
+/** Options for an adapter that a test creates. */
 export interface CreateOptions {
   retention?: { completed: number, failed: number }
   /** ms after which the job of a worker that has fallen silent goes to another. */
@@ -35,7 +38,7 @@ export interface Transaction {
   rollback (): Promise<void>
 }
 
-/** Each is optional, and what lacks its ways is reported as skipped. All resolve once it has happened. */
+/** Ways to disturb a server. Each is optional: tests that need one which is not there are reported as skipped. */
 export interface Faults {
   /** Kills the server, as SIGKILL does. */
   stop? (): Promise<void>

@@ -12,7 +12,7 @@ export async function importPeer<T> (adapter: string, name: string, load: () => 
     const { message } = cause as Error
     // Not by its code, which gets lost where a loader such as that of tap has its own thread. Another
     // package that the engine itself misses is not ours to explain.
-    if (message.startsWith('Cannot find') && message.includes(`'${name}'`)) throw new FST_ERR_BGT_MISSING_PEER(adapter, name, name, { cause })
-    throw cause
+    const isMissing = message.startsWith('Cannot find') && message.includes(`'${name}'`)
+    throw isMissing ? new FST_ERR_BGT_MISSING_PEER(adapter, name, name, { cause }) : cause
   }
 }

@@ -1,10 +1,9 @@
 // Taken here, so that a test's fake timers hold up delays but never the delivery of a job.
 import { setImmediate } from 'node:timers'
-import type { CloseOptions, Consumer, JobData, RunJob, WorkOptions } from '../../../types/index.ts'
-import { within } from '../../time.ts'
-import type { StoredJob } from './job.ts'
-import type { MemoryStore, Waiter } from './store.ts'
-import { unavailable } from './unavailable.ts'
+import type { CloseOptions, Consumer, RunJob, WorkOptions } from '../../../types/index.ts'
+import { endInTime } from '../kit/closing.ts'
+import type { Delivery } from '../kit/delivery.ts'
+import type { MemoryStore, Waiter } from './engine.ts'
 
 /** Takes the jobs of one queue from the store, as many at once as it may. */
 export class MemoryConsumer implements Consumer, Waiter {
@@ -12,7 +11,8 @@ export class MemoryConsumer implements Consumer, Waiter {
   readonly #queue: string
   readonly #run: RunJob
   readonly #concurrency: number
-  readonly #active = new Map<StoredJob, { run: AbortController, settled: Promise<void> }>()
+  /** Each with a promise of its end. */
+  readonly #deliveries = new Map<Delivery, Promise<void>>()
   #awake = false
   #closed = false
 
@@ -35,40 +35,30 @@ export class MemoryConsumer implements Consumer, Waiter {
   async close ({ grace }: CloseOptions = {}): Promise<void> {
     this.#closed = true
     this.#store.waiters.delete(this)
-    const settled = Promise.all([...this.#active.values()].map(({ settled }) => settled))
-    if (grace === undefined) await settled
-    else if (!await within(grace, settled)) this.#giveBack()
+    if (!await endInTime(Promise.all(this.#deliveries.values()), grace)) this.#giveBack()
   }
 
   #fill (): void {
     this.#awake = false
-    while (!this.#closed && this.#active.size < this.#concurrency) {
-      const job = this.#store.take(this.#queue)
-      if (job === undefined) return
-      const run = job.run!
-      this.#active.set(job, { run, settled: this.#deliver(job, run) })
+    while (!this.#closed && this.#deliveries.size < this.#concurrency) {
+      const delivery = this.#store.take(this.#queue)
+      if (delivery === undefined) return
+      this.#deliveries.set(delivery, this.#deliver(delivery))
     }
   }
 
-  async #deliver (job: StoredJob, run: AbortController): Promise<void> {
-    const { queue, task, info: { id, attempts } } = job
-    const verdict = await this.#run({
-      id,
-      queue,
-      task,
-      data: JSON.parse(job.data) as JobData,
-      attempt: attempts,
-      signal: run.signal,
-      progress: value => Promise.resolve(this.#store.progress(job, run, value))
-    })
-    this.#store.settle(job, run, verdict)
-    this.#active.delete(job)
+  async #deliver (delivery: Delivery): Promise<void> {
+    const verdict = await this.#run(delivery)
+    this.#store.settle(delivery, verdict)
+    this.#deliveries.delete(delivery)
     this.wake()
   }
 
   #giveBack (): void {
-    const reason = unavailable('the worker has closed, and the job goes to another', false)
-    for (const [job, { run }] of this.#active) this.#store.takeBack(job, run, reason)
-    this.#active.clear()
+    for (const delivery of this.#deliveries.keys()) {
+      this.#store.takeBack(delivery)
+      delivery.abort('closed')
+    }
+    this.#deliveries.clear()
   }
 }

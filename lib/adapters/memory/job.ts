@@ -1,4 +1,5 @@
 import type { Job, JobInfo } from '../../../types/index.ts'
+import type { Delivery } from '../kit/delivery.ts'
 
 /** A job as the store keeps it. What came in and what goes out are copies, made as JSON makes them. */
 export class StoredJob {
@@ -7,8 +8,8 @@ export class StoredJob {
   readonly priority: number
   readonly data: string
   readonly info: { -readonly [Key in keyof JobInfo]: JobInfo[Key] }
-  /** Of the run under way: aborts it, and tells its verdict from that of a run that has lost the job. */
-  run: AbortController | undefined = undefined
+  /** The run under way. It tells its verdict from that of a run that has lost the job. */
+  delivery: Delivery | undefined = undefined
   timer: NodeJS.Timeout | undefined = undefined
 
   constructor ({ id, queue, task, data, priority }: Job) {

@@ -1,14 +1,13 @@
 import type { Job } from 'pg-boss'
 import type { CloseOptions, Consumer, JobVerdict, RunJob, WorkOptions } from '../../../types/index.ts'
 import { MAX_TIMER } from '../../check.ts'
-import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
 import { within } from '../../time.ts'
-import { Alarm } from './alarm.ts'
-import { Delivery } from './delivery.ts'
+import { endInTime } from '../kit/closing.ts'
+import { WakeUp } from '../kit/wake-up.ts'
+import { PgBossDelivery } from './delivery.ts'
 import type { Engine } from './engine.ts'
-import { Lease } from './leases.ts'
+import { Leases } from './leases.ts'
 import { inOrder } from './statements.ts'
-import { unavailable } from './unavailable.ts'
 import { type Recorded, Verdicts } from './verdicts.ts'
 
 /** ms to give jobs back when the time to close is over. */
@@ -23,10 +22,10 @@ export class PgBossConsumer implements Consumer {
   readonly #queue: string
   readonly #run: RunJob
   readonly #concurrency: number
-  readonly #alarm = new Alarm()
-  readonly #lease: Lease
+  readonly #wakeUp = new WakeUp()
+  readonly #leases: Leases
   readonly #verdicts: Verdicts
-  readonly #deliveries = new Set<Delivery>()
+  readonly #deliveries = new Set<PgBossDelivery>()
   readonly #looped: Promise<void>
   readonly #stopListening: () => void
   #running = 0
@@ -40,7 +39,7 @@ export class PgBossConsumer implements Consumer {
     this.#run = run
     this.#concurrency = concurrency
     this.#verdicts = new Verdicts(engine, queue)
-    this.#lease = new Lease(engine, queue, () => this.#alarm.ring())
+    this.#leases = new Leases(engine, queue, () => this.#wakeUp.wake())
     this.#stopListening = this.#listen()
     this.#looped = this.#loop()
   }
@@ -49,20 +48,19 @@ export class PgBossConsumer implements Consumer {
     this.#isClosed = true
     this.#setClosed()
     this.#stopListening()
-    this.#alarm.ring()
-    this.#verdicts.hurry(this.#engine.settings.lease)
+    this.#wakeUp.wake()
+    this.#verdicts.hurry(this.#engine.options.lease)
     const ended = this.#looped.then(() => Promise.all(Array.from(this.#deliveries, ({ ended }) => ended)))
-    if (grace === undefined) await ended
-    else if (!await within(grace, ended)) await this.#giveBack()
-    this.#lease.stop()
+    if (!await endInTime(ended, grace)) await this.#giveBack()
+    this.#leases.stop()
   }
 
   #listen (): () => void {
     const { onJobs, onCancel } = this.#engine
     const onQueue = (queue?: string): void => {
-      if (queue === undefined || queue === this.#queue) this.#alarm.ring()
+      if (queue === undefined || queue === this.#queue) this.#wakeUp.wake()
     }
-    const cancel = (id: string): void => this.#lease.abort(id, new FST_ERR_BGT_CANCELLED(id))
+    const cancel = (id: string): void => this.#leases.cancel(id)
     onJobs.add(onQueue)
     onCancel.add(cancel)
     return () => {
@@ -72,69 +70,70 @@ export class PgBossConsumer implements Consumer {
   }
 
   async #loop (): Promise<void> {
-    const { batchSize = 100, pollingIntervalSeconds = 0.5 } = this.#engine.settings.workOptions
+    const { batchSize = 100, pollingIntervalSeconds = 0.5 } = this.#engine.options.workOptions
     await Promise.race([this.#engine.ready, this.#closing])
     while (!this.#isClosed) {
       const room = Math.min(this.#concurrency - this.#running, batchSize)
       if (room === 0) {
-        await this.#alarm.sleep(MAX_TIMER)
+        await this.#wakeUp.sleep(MAX_TIMER)
         // A turn later, so that jobs that end together are replaced together.
         await new Promise(resolve => setImmediate(resolve))
         continue
       }
       const jobs = await this.#fetch(room)
       for (const job of jobs) this.#take(job)
-      if (jobs.length < room) await this.#alarm.sleep(pollingIntervalSeconds * 1_000)
+      if (jobs.length < room) await this.#wakeUp.sleep(pollingIntervalSeconds * 1_000)
     }
   }
 
   async #fetch (room: number): Promise<Job[]> {
-    const { boss, database: { soon }, journal, settings: { workOptions } } = this.#engine
-    const { pollingIntervalSeconds, batchSize, ...fetchOptions } = workOptions
+    const { boss, database: { soon }, options: { workOptions } } = this.#engine
+    const { pollingIntervalSeconds, batchSize, ...rest } = workOptions
+    const fetchOptions = { ...rest, batchSize: room, includeMetadata: true as const, db: inOrder(soon) }
     try {
-      return await boss.fetch(this.#queue, { ...fetchOptions, batchSize: room, includeMetadata: true, db: inOrder(soon) })
+      return await boss.fetch(this.#queue, fetchOptions)
     } catch (error) {
-      journal.trouble(error, 'jobs could not be fetched, and are asked for again')
+      this.#engine.trouble(error, 'jobs could not be fetched, and are asked for again', { queue: this.#queue })
       return []
     }
   }
 
   #take (job: Job): void {
-    const delivery = new Delivery(this.#engine, this.#queue, job)
+    const delivery = new PgBossDelivery(this.#engine, this.#queue, job)
     this.#deliveries.add(delivery)
     void delivery.ended.then(() => this.#deliveries.delete(delivery))
     if (this.#isClosed) void this.#record(delivery, { state: 'given-back', begun: false })
     else void this.#deliver(delivery)
   }
 
-  async #deliver (delivery: Delivery): Promise<void> {
-    this.#lease.hold(delivery)
+  async #deliver (delivery: PgBossDelivery): Promise<void> {
+    this.#leases.hold(delivery)
     this.#running++
     const verdict = await this.#run(delivery.job)
     // Only where there was no room there may be jobs that nobody has asked for.
-    if (this.#running-- >= this.#concurrency) this.#alarm.ring()
+    if (this.#running-- >= this.#concurrency) this.#wakeUp.wake()
     if (delivery.overAt !== undefined) return
     await this.#record(delivery, verdict)
     this.#wakeFor(verdict)
   }
 
-  async #record (delivery: Delivery, verdict: Recorded): Promise<void> {
+  async #record (delivery: PgBossDelivery, verdict: Recorded): Promise<void> {
     delivery.overAt = Date.now()
     await this.#verdicts.record(delivery, verdict)
-    this.#lease.drop(delivery)
+    this.#leases.drop(delivery)
     delivery.end()
   }
 
-  /** The next poll would be late for a short delay. But whoever cannot run a job must not be the first to take it again. */
+  /** The next poll would be late for a short delay. A postponed job is better taken by another worker. */
   #wakeFor (verdict: JobVerdict): void {
     if (this.#isClosed || verdict.state !== 'retrying' || verdict.delay > 60_000) return
-    setTimeout(() => this.#alarm.ring(), verdict.delay).unref()
+    setTimeout(() => this.#wakeUp.wake(), verdict.delay).unref()
   }
 
   async #giveBack (): Promise<void> {
     const left = [...this.#deliveries]
     for (const delivery of left.filter(({ overAt }) => overAt === undefined)) {
-      delivery.abort(unavailable('the worker has closed, and the job goes to another', true))
+      delivery.job.abort('closed')
       void this.#record(delivery, { state: 'given-back', begun: true })
     }
     this.#verdicts.hurry(GIVE_BACK)

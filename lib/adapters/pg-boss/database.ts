@@ -1,7 +1,9 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg'
 import type { Db } from 'pg-boss'
 import { within } from '../../time.ts'
-import { isRefusal, unavailable } from './unavailable.ts'
+import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
+
+export const unavailable: MakeUnavailable = unavailableOf('pg-boss')
 
 export interface Rows<Row> { rows: Row[] }
 
@@ -23,11 +25,11 @@ export class Database implements Db {
   readonly #clients = new Set<PoolClient>()
   readonly #onState: (error?: Error) => void
 
-  /** @param onState called with the error when a statement got no answer, and without one when it did. */
+  /** @param onState called after each statement: with the error if it got no answer. */
   constructor (pool: Pool, onState: (error?: Error) => void) {
     this.pool = pool
     this.#onState = onState
-    // An idle connection that breaks is replaced when the next one is needed; without a listener it would end the process.
+    // An idle connection that breaks is replaced when the next one is needed. Without a listener it ends the process.
     pool.on('error', ignore)
   }
 
@@ -43,8 +45,7 @@ export class Database implements Db {
     const began = performance.now()
     const client = await this.#connect()
     try {
-      const query: QueryConfig & { query_timeout: number } = { text, query_timeout: began + timeout - performance.now(), ...(values !== undefined && { values }) }
-      const result: Rows<any> = await client.query(query)
+      const result: Rows<any> = await client.query(toQuery(text, values, began + timeout - performance.now()))
       this.#onState()
       this.#release(client)
       return result
@@ -93,6 +94,21 @@ export class Database implements Db {
     // pg-boss sends whole transactions as one text: where that failed, the connection is still in them.
     client.release(failure)
   }
+}
+
+/**
+ * Whether the server itself says that it did not carry a statement out. Of its errors those of a lost
+ * connection (class 08), of a shutdown (57P) and "completion unknown" (40003) do not say so: they also
+ * come when a commit has been made and not yet been told.
+ */
+function isRefusal (error: unknown): boolean {
+  const { code, severity } = error as { code?: unknown, severity?: unknown }
+  return typeof severity === 'string' && typeof code === 'string' && !/^(?:08|57P|40003)/.test(code)
+}
+
+function toQuery (text: string, values: unknown[] | undefined, timeout: number): QueryConfig {
+  const query: QueryConfig & { query_timeout: number } = { text, query_timeout: timeout }
+  return values === undefined ? query : Object.assign(query, { values })
 }
 
 /** A refused connection to a name with several addresses has a code only. */

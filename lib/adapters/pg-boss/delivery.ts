@@ -1,39 +1,28 @@
 import type { Job } from 'pg-boss'
-import type { ActiveJob } from '../../../types/index.ts'
+import { Delivery } from '../kit/delivery.ts'
+import { unavailable } from './database.ts'
 import type { Engine } from './engine.ts'
 import { fromRow } from './job-row.ts'
 import { toStored } from './stored-json.ts'
 
 /** A job that this worker holds. */
-export class Delivery {
-  readonly id: string
+export class PgBossDelivery {
+  readonly job: Delivery
   readonly retryCount: number
-  readonly job: ActiveJob
-  /** When its verdict was known, or it was lost; what else comes is not recorded. ms since 1970. */
+  /** When its verdict was known, or it was lost, in ms since 1970. A later verdict is not recorded. */
   overAt: number | undefined
   /** Resolves once nothing is left to be recorded. */
   readonly ended: Promise<void>
   end!: () => void
-  readonly #controller = new AbortController()
 
   constructor (engine: Engine, queue: string, { id, data, retryCount }: Job) {
-    this.id = id
+    const progress = async (value: unknown): Promise<void> => {
+      const output = JSON.stringify({ progress: toStored(value) })
+      await engine.database.query(engine.statementsOf(queue).progress, [queue, id, retryCount, output])
+    }
+    const delivered = { id, queue, ...fromRow(data, Date.now()), attempt: retryCount + 1, progress }
+    this.job = new Delivery(delivered, unavailable)
     this.retryCount = retryCount
     this.ended = new Promise(resolve => { this.end = resolve })
-    this.job = {
-      id,
-      queue,
-      ...fromRow(data, Date.now()),
-      attempt: retryCount + 1,
-      signal: this.#controller.signal,
-      progress: async value => {
-        const output = JSON.stringify({ progress: toStored(value) })
-        await engine.database.query(engine.statementsOf(queue).progress, [queue, id, retryCount, output])
-      }
-    }
-  }
-
-  abort (reason: Error): void {
-    this.#controller.abort(reason)
   }
 }

@@ -4,27 +4,30 @@ import type { ConstructorOptions, PgBoss, Queue } from 'pg-boss'
 import type { StartOptions } from '../../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import { within } from '../../time.ts'
+import { isUnavailable } from '../../unavailable.ts'
 import { importPeer } from '../kit/peer.ts'
-import { Alarm } from './alarm.ts'
-import { CONNECT_TIMEOUT, Database, QUERY_TIMEOUT } from './database.ts'
+import { type Subject, TroubleLog } from '../kit/trouble-log.ts'
+import { WakeUp } from '../kit/wake-up.ts'
+import { CONNECT_TIMEOUT, Database, QUERY_TIMEOUT, unavailable } from './database.ts'
 import { Listener } from './listener.ts'
-import { seconds, type Settings } from './options.ts'
+import { type ResolvedOptions, seconds } from './options.ts'
 import { type Statements, statements } from './statements.ts'
-import { Journal } from './trouble-log.ts'
 
 const RETRY = 1_000
 /** ms, below the 10,000 that Fastify gives a plugin. */
 const START_TIMEOUT = 8_000
 const STOP_TIMEOUT = 2_000
 const HOUR = 3_600_000
+/** The kind of trouble that ends when a statement is answered. */
+const OUTAGE = 'outage'
 const noop = (): void => {}
 
 /** pg-boss, on connections of our own, started again and again until the server is there. */
 export class Engine {
   readonly boss: PgBoss
   readonly database: Database
-  readonly journal: Journal
-  readonly settings: Settings
+  readonly log: TroubleLog
+  readonly options: ResolvedOptions
   readonly queues: readonly string[]
   readonly listener: Listener
   /** Payloads are ids of jobs to cancel. */
@@ -35,46 +38,54 @@ export class Engine {
   readonly ready: Promise<void>
   readonly #ownsPool: boolean
   readonly #statements = new Map<string, Statements>()
-  readonly #alarm = new Alarm()
+  readonly #wakeUp = new WakeUp()
   #setReady!: () => void
   #onReconnect!: () => void
   #isReady = false
   #closed = false
   #running: Promise<void> = Promise.resolve()
 
-  static async load (settings: Settings, options: StartOptions): Promise<Engine> {
+  /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER */
+  static async load (options: ResolvedOptions, startOptions: StartOptions): Promise<Engine> {
     const { default: { Pool, Client } } = await importPeer('pg-boss', 'pg', () => import('pg'))
     const { PgBoss } = await importPeer('pg-boss', 'pg-boss', () => import('pg-boss'))
-    return new Engine(settings, options, Pool, Client, PgBoss)
+    return new Engine(options, startOptions, Pool, Client, PgBoss)
   }
 
-  private constructor (settings: Settings, { queues, log }: StartOptions, PoolOfPg: typeof Pool, ClientOfPg: typeof Client, Boss: typeof PgBoss) {
-    const { connection, schema } = settings
-    this.settings = settings
+  private constructor (
+    options: ResolvedOptions, { queues, log }: StartOptions, PoolOfPg: typeof Pool, ClientOfPg: typeof Client,
+    Boss: typeof PgBoss
+  ) {
+    const { connection, schema } = options
+    this.options = options
     this.queues = queues
-    this.journal = new Journal(log)
+    this.log = new TroubleLog(log, 'pg-boss')
     this.cancelChannel = `fbt_cancel_${createHash('sha256').update(schema).digest('hex').slice(0, 24)}`
     this.ready = new Promise(resolve => { this.#setReady = resolve })
     for (const queue of queues) {
-      if (!/^[\w.\-/]+$/.test(queue)) throw new FST_ERR_BGT_INVALID_OPTIONS('queue', `expected letters, digits and _ - . / as pg-boss wants them, got ${JSON.stringify(queue)}`)
+      if (/^[\w.\-/]+$/.test(queue)) continue
+      const problem = `Expected letters, digits and _ - . / as pg-boss wants them, got ${JSON.stringify(queue)}`
+      throw new FST_ERR_BGT_INVALID_OPTIONS('queue', problem)
     }
-    this.#ownsPool = settings.pool === undefined
-    const pool = settings.pool ?? new PoolOfPg({
+    this.#ownsPool = options.pool === undefined
+    const pool = options.pool ?? new PoolOfPg({
       connectionTimeoutMillis: CONNECT_TIMEOUT,
       query_timeout: QUERY_TIMEOUT,
       keepAlive: true,
       allowExitOnIdle: true,
       ...(typeof connection === 'string' ? { connectionString: connection } : connection)
     })
-    this.database = new Database(pool, error => this.journal.connection(error))
+    this.database = new Database(pool, error => this.#tellOutage(error))
     this.listener = new Listener(pool, ClientOfPg, () => {
       this.#onReconnect()
       this.#announce()
     })
     this.listener.on(this.cancelChannel, id => { for (const take of this.onCancel) take(id) })
     this.boss = this.#newBoss(Boss)
-    this.boss.on('error', error => this.journal.trouble(error, 'pg-boss has failed at its maintenance'))
-    this.boss.on('warning', warning => this.journal.warning(warning))
+    this.boss.on('error', error => this.trouble(error, 'pg-boss has failed at its maintenance'))
+    this.boss.on('warning', ({ message, data }) => {
+      if (this.log.isNew(message)) this.log.warn(`pg-boss warns: ${message}`, { data })
+    })
   }
 
   /** Once pg-boss has started. */
@@ -86,6 +97,16 @@ export class Engine {
     return this.#isReady
   }
 
+  /** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE until pg-boss has started. */
+  assertReady (): void {
+    if (!this.#isReady) throw unavailable('pg-boss has not started yet', false)
+  }
+
+  /** A server that does not answer is told of as such. */
+  trouble (err: unknown, message: string, subject?: Subject): void {
+    if (!isUnavailable(err)) this.log.trouble(err, message, subject)
+  }
+
   /** Resolves once pg-boss runs, or has failed to for the first time. */
   async start (): Promise<void> {
     const first = this.#tryToStart()
@@ -93,11 +114,11 @@ export class Engine {
     await within(START_TIMEOUT, first)
   }
 
-  /** Breaks off what the server does not answer in time. */
+  /** Breaks off the statements that the server does not answer in time. */
   async close (): Promise<void> {
     this.#closed = true
     this.#isReady = false
-    this.#alarm.ring()
+    this.#wakeUp.wake()
     this.listener.close()
     const stopped = this.#running.then(() => this.boss.stop({ graceful: false, close: false })).catch(noop)
     if (!await within(STOP_TIMEOUT, stopped)) {
@@ -108,7 +129,7 @@ export class Engine {
   }
 
   #newBoss (Boss: typeof PgBoss): PgBoss {
-    const { schema, retention, bossOptions } = this.settings
+    const { schema, retention, bossOptions } = this.options
     const cleaning = seconds(Math.min(retention.completed, retention.failed, HOUR))
     const options: ConstructorOptions = {
       useListenNotify: true,
@@ -138,13 +159,18 @@ export class Engine {
     }
   }
 
+  #tellOutage (error: Error | undefined): void {
+    if (error === undefined) this.log.cured('PostgreSQL answers again', OUTAGE)
+    else this.log.trouble(error, 'PostgreSQL does not answer', {}, OUTAGE)
+  }
+
   #announce (queue?: string): void {
     for (const take of this.onJobs) take(queue)
   }
 
   async #startInTheEnd (): Promise<void> {
     while (!this.#isReady && !this.#closed) {
-      await this.#alarm.sleep(RETRY)
+      await this.#wakeUp.sleep(RETRY)
       if (!this.#closed) await this.#tryToStart()
     }
   }
@@ -156,13 +182,13 @@ export class Engine {
       this.#isReady = !this.#closed
       this.#setReady()
     } catch (error) {
-      this.journal.trouble(error, 'pg-boss could not be started, and is tried again')
+      this.trouble(error, 'pg-boss could not be started, and is tried again')
       await this.boss.stop({ graceful: false, close: false }).catch(noop)
     }
   }
 
   async #prepare (name: string): Promise<void> {
-    const { schema, lease, maxStalled, retention, queueOptions } = this.settings
+    const { schema, lease, maxStalled, retention, queueOptions } = this.options
     const { policy, partition, ...options }: Omit<Queue, 'name'> = {
       notify: true,
       heartbeatSeconds: Math.max(10, seconds(lease)),

@@ -1,14 +1,13 @@
-import type { JobInsert, JobWithMetadata } from 'pg-boss'
-import type { Job, JobData, JobInfo, JobState } from '../../../types/index.ts'
-import { FST_ERR_BGT_STALLED } from '../../errors.ts'
-import { describeFailure, type Failure } from '../../failure.ts'
-import { seconds, type Settings } from './options.ts'
+import type { JobInsert } from 'pg-boss'
+import type { Job, JobData } from '../../../types/index.ts'
+import { describeFailure } from '../../failure.ts'
+import { type ResolvedOptions, seconds } from './options.ts'
 import { fromStored, type StoredJson, toStored } from './stored-json.ts'
 
-/** What pg-boss keeps as `data`. */
+/** The column `data` of pg-boss. */
 export interface RowData { readonly task: string, readonly data: StoredJson }
 
-/** What pg-boss keeps as `output`. */
+/** The column `output` of pg-boss. */
 export interface RowOutput {
   readonly progress?: StoredJson
   readonly result?: StoredJson
@@ -29,14 +28,16 @@ const LONGEST_RUN = 2_000_000
  * @param place microseconds, negative, by which jobs stored with one statement differ: they have the same
  *   time of creation, and the index that they are fetched by then orders them by "start_after".
  */
-export function toRow ({ id, task, data, delay, priority }: Job, place: number, settings: Settings): JobInsert {
+export function toRow ({ id, task, data, delay, priority }: Job, place: number, options: ResolvedOptions): JobInsert {
   // None is early.
   const startAfter = (delay === 0 ? 0 : delay + 1) / 1e3 + place / 1e6
-  return { id, priority, startAfter, expireInSeconds: LONGEST_RUN, ...toRowOptions(task, data, settings) }
+  return { id, priority, startAfter, expireInSeconds: LONGEST_RUN, ...toRowOptions(task, data, options) }
 }
 
-/** What a job shares with those of a schedule. */
-export function toRowOptions (task: string, data: unknown, { lease, maxStalled, retention }: Settings): JobInsert & { data: RowData } {
+/** The part of a row that a job and a schedule have in common. */
+export function toRowOptions (
+  task: string, data: unknown, { lease, maxStalled, retention }: ResolvedOptions
+): JobInsert & { data: RowData } {
   return {
     data: { task, data: toStored(data) },
     group: { id: task },
@@ -54,7 +55,7 @@ export function failureOutput (error: Error): RowOutput {
 }
 
 /**
- * The task and the data of a row, also of one that was not stored by this adapter.
+ * The task and the data of a row, also of one that another program has stored.
  *
  * @param storedAt for rows that do not say when they were enqueued: those of a schedule, and foreign ones.
  */
@@ -63,36 +64,4 @@ export function fromRow (row: unknown, storedAt: number): { task: string, data: 
   const foreign = typeof task !== 'string' || typeof data !== 'object'
   const known = foreign ? { payload: row, version: 0 } : fromStored(data) as JobData
   return { task: foreign ? '' : task, data: { enqueuedAt: storedAt, ...known } }
-}
-
-export function toInfo (row: JobWithMetadata, maxStalled: number): JobInfo {
-  const { id, name, retryCount, startedOn, completedOn, createdOn } = row
-  const { task, data } = fromRow(row.data, createdOn.getTime())
-  const output = (row.output ?? {}) as RowOutput
-  const error = isStalled(row, output) ? describeFailure(new FST_ERR_BGT_STALLED(task, maxStalled)) : output.error && fromStored(output.error) as Failure
-  return {
-    id,
-    task,
-    queue: name,
-    state: stateOf(row),
-    // A job whose last delivery did not count has no start.
-    attempts: startedOn === null ? retryCount : retryCount + 1,
-    enqueuedAt: data.enqueuedAt,
-    ...(output.progress !== undefined && { progress: fromStored(output.progress) }),
-    ...(output.result !== undefined && { result: fromStored(output.result) }),
-    ...(error !== undefined && { error }),
-    ...(startedOn !== null && { startedAt: startedOn.getTime() }),
-    ...(completedOn !== null && { endedAt: completedOn.getTime() })
-  }
-}
-
-function stateOf ({ state, startAfter, startedOn }: JobWithMetadata): JobState {
-  if (state === 'active') return 'running'
-  if (state !== 'created' && state !== 'retry') return state
-  if (startAfter.getTime() <= Date.now()) return 'pending'
-  return startedOn === null ? 'scheduled' : 'retrying'
-}
-
-function isStalled ({ state }: JobWithMetadata, { stalled, value }: RowOutput): boolean {
-  return state === 'failed' && (stalled === true || value?.message === 'job heartbeat timeout')
 }

@@ -8,15 +8,21 @@ import { retentionDefaults, retentionSchema, type RetentionOptions } from '../ki
 
 export interface PgBossOptions {
   /**
-   * Where PostgreSQL is: a URL, or the options of a `pg.Pool` of the adapter's own. Default: what the
-   * environment says (`PGHOST`, ...). `connectionTimeoutMillis` and `query_timeout` of ours hold where it has none.
+   * Where PostgreSQL is: a URL, or the options of a `pg.Pool` of the adapter's own. Default: by the environment
+   * (`PGHOST`, ...). The adapter's `connectionTimeoutMillis` and `query_timeout` hold where it has none.
    */
   connection?: string | PoolConfig
-  /** A pool of yours in place of `connection`. It is not closed. A worker opens one connection more, with the same options. */
+  /**
+   * A pool of yours in place of `connection`. It is not closed. A worker opens one connection more, with the same
+   * options.
+   */
   pool?: Pool
   /** Where pg-boss keeps its tables; made if it is missing. Default `pgboss`. */
   schema?: string
-  /** ms after which the job of a worker that gives no sign of life goes to another, from 1,000, in whole seconds. Default 10,000. */
+  /**
+   * ms after which the job of a worker that gives no sign of life goes to another, from 1,000, in whole seconds.
+   * Default 10,000.
+   */
   lease?: number
   /** How many workers in a row may die of a job, from 1, before it ends as failed. Default 10. */
   maxStalled?: number
@@ -30,13 +36,16 @@ export interface PgBossOptions {
 }
 
 export interface PgBossWorkOptions extends Omit<FetchOptions, 'batchSize' | 'includeMetadata' | 'db'> {
-  /** How often to look for jobs nobody was notified of: delayed ones, and those stored while the connection was lost. From 0.05. Default 0.5. */
+  /**
+   * How often to look for jobs nobody was notified of: delayed ones, and those stored while the connection was lost.
+   * From 0.05. Default 0.5.
+   */
   pollingIntervalSeconds?: number
   /** Jobs fetched with one statement at the most, from 1. Default 100. */
   batchSize?: number
 }
 
-export interface Settings extends PgBossOptions {
+export interface ResolvedOptions extends PgBossOptions {
   readonly schema: string
   readonly lease: number
   readonly maxStalled: number
@@ -47,8 +56,12 @@ export interface Settings extends PgBossOptions {
 const passedThrough = Type.Optional(Type.Object({}))
 
 const checker: Checker = TypeCompiler.Compile(Type.Object({
-  connection: Type.Optional(Type.Union([Type.String({ minLength: 1 }), Type.Object({})], { expected: 'Expected a URL or the options of a pg.Pool' })),
-  pool: Type.Optional(Type.Object({ connect: Type.Function([], Type.Unknown()), options: Type.Object({}) }, { expected: 'Expected a pg.Pool' })),
+  connection: Type.Optional(Type.Union([Type.String({ minLength: 1 }), Type.Object({})], {
+    expected: 'Expected a URL or the options of a pg.Pool'
+  })),
+  pool: Type.Optional(Type.Object({ connect: Type.Function([], Type.Unknown()), options: Type.Object({}) }, {
+    expected: 'Expected a pg.Pool'
+  })),
   schema: Type.Optional(Type.String({ minLength: 1 })),
   lease: Type.Optional(Type.Number({ minimum: 1_000, maximum: 86_400_000 })),
   maxStalled: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
@@ -62,10 +75,10 @@ const checker: Checker = TypeCompiler.Compile(Type.Object({
 }, { additionalProperties: false }))
 
 /** @throws FST_ERR_BGT_INVALID_OPTIONS */
-export function resolveSettings (given: PgBossOptions): Settings {
+export function resolveOptions (given: PgBossOptions): ResolvedOptions {
   check(checker, 'options', given)
   if (given.pool !== undefined && given.connection !== undefined) {
-    throw new FST_ERR_BGT_INVALID_OPTIONS('options/pool', 'expected either "pool" or "connection", got both')
+    throw new FST_ERR_BGT_INVALID_OPTIONS('options/pool', 'Expected either "pool" or "connection", got both')
   }
   const { schema = 'pgboss', lease = 10_000, maxStalled = 10, retention, workOptions = {} } = given
   return { ...given, schema, lease, maxStalled, workOptions, retention: { ...retentionDefaults, ...retention } }

@@ -7,22 +7,27 @@ import { toRowOptions } from './job-row.ts'
 const LONGEST_RUN = 86_400
 
 /** Adds or replaces the schedule of that name, whichever of the queues it was for. */
-export async function setSchedule (engine: Engine, schedule: Schedule): Promise<void> {
-  const { name, cron, timezone = 'UTC', queue, task, data, priority } = schedule
-  if (cron.trim().split(/\s+/).length > 5) throw new FST_ERR_BGT_NO_CAPABILITY(`The schedule "${name}", which has a field for seconds,`, 'schedule: "second"', 'pg-boss')
-  const { data: row, ...options } = toRowOptions(task, data, engine.settings)
+export async function schedule (engine: Engine, given: Schedule): Promise<void> {
+  const { name, cron, timezone = 'UTC', queue, task, data, priority } = given
+  if (cron.trim().split(/\s+/).length > 5) {
+    const what = `The schedule "${name}", which has a field for seconds,`
+    throw new FST_ERR_BGT_NO_CAPABILITY(what, 'schedule: "second"', 'pg-boss')
+  }
+  const { data: row, ...options } = toRowOptions(task, data, engine.options)
   const heartbeatSeconds = Math.max(10, options.heartbeatSeconds!)
-  const others = engine.queues.filter(other => other !== queue)
+  const key = keyOf(name)
   try {
-    await engine.boss.schedule(queue, cron, row, { ...options, heartbeatSeconds, expireInSeconds: LONGEST_RUN, priority, tz: timezone, key: keyOf(name) })
+    const timing = { heartbeatSeconds, expireInSeconds: LONGEST_RUN, tz: timezone }
+    await engine.boss.schedule(queue, cron, row, { ...options, ...timing, priority, key })
   } catch (cause) {
     if (cause instanceof Error && 'ambiguous' in cause) throw cause
     throw new FST_ERR_BGT_INVALID_OPTIONS(`schedule "${name}"`, (cause as Error).message, { cause })
   }
-  await Promise.all(others.map(other => engine.boss.unschedule(other, keyOf(name))))
+  const others = engine.queues.filter(other => other !== queue)
+  await Promise.all(others.map(other => engine.boss.unschedule(other, key)))
 }
 
-export async function removeSchedule ({ boss, queues }: Engine, name: string): Promise<boolean> {
+export async function unschedule ({ boss, queues }: Engine, name: string): Promise<boolean> {
   const key = keyOf(name)
   const found = await Promise.all(queues.map(queue => boss.getSchedule(queue, key)))
   await Promise.all(queues.map(queue => boss.unschedule(queue, key)))

@@ -2,7 +2,7 @@ import type { Db } from 'pg-boss'
 import type { RowOutput } from './job-row.ts'
 
 /**
- * What pg-boss has no call for, as statements on its job table; read in pg-boss 12.35 (schema 43).
+ * Statements on pg-boss's job table, for which it has no calls; read in pg-boss 12.35 (schema 43).
  * Each changes a job only in the state, and for a worker only in the attempt, that it expects: a worker
  * that has lost its job changes nothing. pg-boss counts an attempt (`retry_count`) when it fetches a job
  * whose `started_on` is set, and gives a job up that stalls once `retry_count` has reached `retry_limit`.
@@ -13,7 +13,10 @@ import type { RowOutput } from './job-row.ts'
 export interface Statements {
   /** `$1` queue, `$2` ids, `$3` JSON of an object with a `Settlement` for each id. */
   readonly settle: string
-  /** `$1` queue, `$2` seconds to keep a job that is given up. Returns `id`, `task` and `state` of each job taken from a dead worker. */
+  /**
+   * `$1` queue, `$2` seconds to keep a job that is given up. Returns `id`, `task` and `state` of each job taken from
+   * a dead worker.
+   */
   readonly rescue: string
   /** `$1` queue, `$2` id, `$3` attempt, `$4` JSON. */
   readonly progress: string

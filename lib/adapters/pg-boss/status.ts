@@ -1,30 +1,66 @@
 import type { JobWithMetadata } from 'pg-boss'
-import type { Cancellation, JobInfo } from '../../../types/index.ts'
-import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
+import type { Cancellation, JobInfo, JobState } from '../../../types/index.ts'
+import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
+import { describeFailure, type Failure } from '../../failure.ts'
 import { isUuid } from '../../uuid.ts'
+import { toJobInfo } from '../kit/job-info.ts'
 import type { Engine } from './engine.ts'
-import { failureOutput, toInfo } from './job-row.ts'
+import { failureOutput, fromRow, type RowOutput } from './job-row.ts'
+import { fromStored } from './stored-json.ts'
 
-export async function statusOf (engine: Engine, id: string): Promise<JobInfo | null> {
-  const row = await find(engine, id)
-  return row === undefined ? null : toInfo(row, engine.settings.maxStalled)
+export async function find (engine: Engine, id: string): Promise<JobInfo | null> {
+  const row = await rowOf(engine, id)
+  return row === undefined ? null : infoOf(row, engine.options.maxStalled)
 }
 
 export async function cancel (engine: Engine, id: string): Promise<Cancellation> {
-  const row = await find(engine, id)
+  const row = await rowOf(engine, id)
   if (row === undefined) return 'not-found'
   const { database, cancelChannel } = engine
-  const error = new FST_ERR_BGT_CANCELLED(toInfo(row, 0).task)
-  const { rows } = await database.query(engine.statementsOf(row.name).cancel, [row.name, id, JSON.stringify(failureOutput(error))])
+  const output = JSON.stringify(failureOutput(new FST_ERR_BGT_CANCELLED(fromRow(row.data, 0).task)))
+  const { rows } = await database.query(engine.statementsOf(row.name).cancel, [row.name, id, output])
   if (rows.length > 0) return 'cancelled'
-  const now = await find(engine, id)
+  const now = await rowOf(engine, id)
   if (now?.state !== 'active') return 'finished'
   await database.query('SELECT pg_notify($1, $2)', [cancelChannel, id])
   return 'running'
 }
 
-async function find ({ boss, queues, database: { soon } }: Engine, id: string): Promise<JobWithMetadata | undefined> {
+async function rowOf ({ boss, queues, database: { soon } }: Engine, id: string): Promise<JobWithMetadata | undefined> {
   if (!isUuid(id)) return undefined
   const found = await Promise.all(queues.map(queue => boss.findJobs<object>(queue, { id, db: soon })))
   return found.flat()[0]
+}
+
+function infoOf (row: JobWithMetadata, maxStalled: number): JobInfo {
+  const { id, name: queue, retryCount, startedOn, completedOn, createdOn } = row
+  const { task, data } = fromRow(row.data, createdOn.getTime())
+  const { progress, result, error, ...output } = (row.output ?? {}) as RowOutput
+  return toJobInfo({
+    id,
+    task,
+    queue,
+    state: stateOf(row),
+    // A job whose last delivery did not count has no start.
+    attempts: startedOn === null ? retryCount : retryCount + 1,
+    enqueuedAt: data.enqueuedAt,
+    progress: progress && fromStored(progress),
+    result: result && fromStored(result),
+    error: isStalled(row, output)
+      ? describeFailure(new FST_ERR_BGT_STALLED(task, maxStalled))
+      : error && fromStored(error) as Failure,
+    startedAt: startedOn?.getTime(),
+    endedAt: completedOn?.getTime()
+  })
+}
+
+function stateOf ({ state, startAfter, startedOn }: JobWithMetadata): JobState {
+  if (state === 'active') return 'running'
+  if (state !== 'created' && state !== 'retry') return state
+  if (startAfter.getTime() <= Date.now()) return 'pending'
+  return startedOn === null ? 'scheduled' : 'retrying'
+}
+
+function isStalled ({ state }: JobWithMetadata, { stalled, value }: RowOutput): boolean {
+  return state === 'failed' && (stalled === true || value?.message === 'job heartbeat timeout')
 }

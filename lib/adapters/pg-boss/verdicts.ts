@@ -1,9 +1,9 @@
 import type { JobVerdict } from '../../../types/index.ts'
-import { Alarm } from './alarm.ts'
-import type { Delivery } from './delivery.ts'
+import { WakeUp } from '../kit/wake-up.ts'
+import type { PgBossDelivery } from './delivery.ts'
 import type { Engine } from './engine.ts'
 import { failureOutput } from './job-row.ts'
-import { seconds, type Settings } from './options.ts'
+import { type ResolvedOptions, seconds } from './options.ts'
 import type { Settlement } from './statements.ts'
 import { toStored } from './stored-json.ts'
 
@@ -11,7 +11,7 @@ const RETRY = 250
 
 type Settled = Omit<Settlement, 'id' | 'retry_count'>
 
-/** What is to be recorded of a verdict; `given-back` is none. */
+/** A verdict, or `given-back`, which is none. */
 export type Recorded = JobVerdict | { readonly state: 'given-back', readonly begun: boolean }
 
 interface Entry {
@@ -20,13 +20,13 @@ interface Entry {
 }
 
 /**
- * Records what came of the jobs of a queue: all that ended while one statement was under way go with the
+ * Records the verdicts on the jobs of a queue: all that ended while one statement was under way go with the
  * next. A server that does not answer is asked again, as recording twice does no harm.
  */
 export class Verdicts {
   readonly #engine: Engine
   readonly #queue: string
-  readonly #alarm = new Alarm()
+  readonly #wakeUp = new WakeUp()
   #waiting: Entry[] = []
   #flushing = false
   #deadline = Infinity
@@ -37,7 +37,7 @@ export class Verdicts {
   }
 
   /** Never rejects. */
-  record ({ id, retryCount }: Delivery, verdict: Recorded): Promise<void> {
+  record ({ job: { id }, retryCount }: PgBossDelivery, verdict: Recorded): Promise<void> {
     const row = { id, retry_count: retryCount, ...this.#settle(verdict, retryCount) }
     return new Promise(resolve => {
       this.#waiting.push({ row, settled: resolve })
@@ -48,16 +48,16 @@ export class Verdicts {
   /** From now on a server that does not answer is asked for so many ms only. */
   hurry (ms: number): void {
     this.#deadline = Math.min(this.#deadline, Date.now() + ms)
-    this.#alarm.ring()
+    this.#wakeUp.wake()
   }
 
   #settle (verdict: Recorded, retryCount: number): Settled {
-    const { settings, journal } = this.#engine
+    const { options } = this.#engine
     try {
-      return settledAs(verdict, retryCount, settings)
+      return settledAs(verdict, retryCount, options)
     } catch (error) {
-      journal.trouble(error, 'the result of a job is no JSON, and is not kept')
-      return settledAs({ state: 'completed', result: undefined }, retryCount, settings)
+      this.#engine.trouble(error, 'the result of a job is no JSON, and is not kept', { queue: this.#queue })
+      return settledAs({ state: 'completed', result: undefined }, retryCount, options)
     }
   }
 
@@ -74,7 +74,7 @@ export class Verdicts {
   }
 
   async #write (entries: Entry[]): Promise<void> {
-    const { database, journal } = this.#engine
+    const { database } = this.#engine
     const { settle } = this.#engine.statementsOf(this.#queue)
     const rows = entries.map(({ row }) => row)
     for (;;) {
@@ -85,10 +85,11 @@ export class Verdicts {
         break
       } catch (error) {
         if (isTooMuch(error) && entries.length > 1) return this.#writeEach(entries)
-        journal.trouble(error, 'what became of a job could not be recorded, and is tried again')
+        const message = 'what became of a job could not be recorded, and is tried again'
+        this.#engine.trouble(error, message, { queue: this.#queue })
         if (isTooMuch(error)) rows[0] = { ...rows[0]!, output: {} }
         if (Date.now() >= this.#deadline) break
-        await this.#alarm.sleep(RETRY)
+        await this.#wakeUp.sleep(RETRY)
       }
     }
     for (const { settled } of entries) settled()
@@ -107,23 +108,36 @@ export class Verdicts {
   }
 }
 
-/** Errors about the data (class 22) or a limit of the server (54): to be told without what came of it. */
+/** Errors about the data (class 22) or a limit of the server (54): the job is recorded without it. */
 function isTooMuch (error: unknown): boolean {
   return /^(?:22|54)/.test((error as { code: string }).code)
 }
 
-function settledAs (verdict: Recorded, retryCount: number, { maxStalled, retention, queueOptions }: Settings): Settled {
+function settledAs (verdict: Recorded, retryCount: number, options: ResolvedOptions): Settled {
+  const { maxStalled, retention, queueOptions } = options
   const ended = { delay: null, counted: true, retry_limit: retryCount, deletion_seconds: seconds(retention.completed) }
   const failed = { ...ended, deletion_seconds: seconds(retention.failed) }
   switch (verdict.state) {
     case 'completed':
-      return { ...ended, state: 'completed', output: verdict.result === undefined ? {} : { result: toStored(verdict.result) } }
+      if (verdict.result === undefined) return { ...ended, state: 'completed', output: {} }
+      return { ...ended, state: 'completed', output: { result: toStored(verdict.result) } }
     case 'cancelled':
       return { ...ended, state: 'cancelled', output: failureOutput(verdict.error) }
     case 'failed':
-      return { ...failed, state: queueOptions?.deadLetter === undefined ? 'failed' : 'active', output: failureOutput(verdict.error) }
+      return {
+        ...failed,
+        // pg-boss itself fails a job with a dead letter queue.
+        state: queueOptions?.deadLetter === undefined ? 'failed' : 'active',
+        output: failureOutput(verdict.error)
+      }
     case 'retrying':
-      return { ...failed, state: 'retry', delay: verdict.delay, retry_limit: retryCount + maxStalled, output: failureOutput(verdict.error) }
+      return {
+        ...failed,
+        state: 'retry',
+        delay: verdict.delay,
+        retry_limit: retryCount + maxStalled,
+        output: failureOutput(verdict.error)
+      }
     case 'postponed':
       return { ...failed, ...again(retryCount, maxStalled), delay: verdict.delay, output: failureOutput(verdict.error) }
     case 'given-back':

@@ -1,6 +1,12 @@
 import { setTimeout } from 'node:timers/promises'
-import { fileOf, isAmbiguous, isBusy, type OpenedFile, type SqliteLike, type SqliteStatement, type SqliteValue } from './driver.ts'
-import { unavailable } from './unavailable.ts'
+import { brief, FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
+import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
+import {
+  fileOf, isAmbiguous, isBusy, isInTransaction, isSqliteLike, type OpenedFile, type SqliteLike, type SqliteStatement,
+  type SqliteValue
+} from './driver.ts'
+
+export const unavailable: MakeUnavailable = unavailableOf('sqlite')
 
 const FULL = 2
 const LONGEST_PAUSE = 32
@@ -12,7 +18,7 @@ export interface ConnectionOptions {
   readonly busyTimeout: number
 }
 
-/** Whoever waits for what is written. Signals cost more than a statement: one is looked at only where there is reason to. */
+/** The caller that waits for a write. Its signal may be made when it is read, and is read only when the write waits. */
 interface Waiting {
   readonly signal?: AbortSignal
 }
@@ -24,6 +30,7 @@ export class Connection {
   readonly file: string
   readonly #options: ConnectionOptions
   readonly #statements = new Map<string, SqliteStatement>()
+  readonly #guests = new WeakMap<SqliteLike, Connection>()
   #closed = false
 
   constructor (database: SqliteLike, options: ConnectionOptions) {
@@ -50,7 +57,7 @@ export class Connection {
     return Number(this.#prepare(sql).run(...values).changes)
   }
 
-  /** What is written by `work` is on the disk when this returns, and undone if it throws. */
+  /** The writes of `work` are on the disk when this returns, and undone if it throws. */
   transaction<T>(work: () => T): T {
     const restore = this.#options.owned ? undefined : this.#borrow()
     try {
@@ -60,9 +67,10 @@ export class Connection {
     }
   }
 
-  /** Within a transaction that the application has begun, and commits: undone if `work` throws, and nothing else with it. */
+  /** Within the application's transaction. If `work` throws, its writes are undone, and no others. */
   nested<T>(work: () => T): T {
-    return this.#bracket('savepoint background_tasks', work, 'release background_tasks', 'rollback to background_tasks', 'release background_tasks')
+    const [begin, end] = ['savepoint background_tasks', 'release background_tasks']
+    return this.#bracket(begin, work, end, 'rollback to background_tasks', end)
   }
 
   /** A transaction, as soon as nobody else writes. */
@@ -70,13 +78,13 @@ export class Connection {
     return this.whenFree(() => this.transaction(work), waiting)
   }
 
-  /** The same for a single statement: by itself it is a transaction, unless the application may have begun one around it. */
+  /** The same for one statement: it is a transaction by itself, unless the application may have begun one. */
   async writeOne<T>(work: () => T, waiting?: Waiting): Promise<T> {
     return this.#options.owned ? this.whenFree(work, waiting) : this.write(work, waiting)
   }
 
   /**
-   * Does again what found the database locked, until the signal aborts or `busyTimeout` is over.
+   * Repeats `work` while it finds the database locked, until the signal aborts or `busyTimeout` is over.
    *
    * @throws FST_ERR_BGT_QUEUE_UNAVAILABLE
    */
@@ -84,11 +92,39 @@ export class Connection {
     return this.#attempt(work, waiting, performance.now() + this.#options.busyTimeout, 1)
   }
 
+  /**
+   * The application's own connection to the same file, on which it has begun a transaction.
+   *
+   * @throws FST_ERR_BGT_INVALID_OPTIONS where `tx` is not a database in a transaction, or is another file.
+   */
+  guest (tx: unknown): Connection {
+    if (!isSqliteLike(tx)) {
+      const problem = `Expected an opened SQLite database with a transaction begun, got ${brief(tx)}`
+      throw new FST_ERR_BGT_INVALID_OPTIONS('tx', problem)
+    }
+    let guest = this.#guests.get(tx)
+    if (guest === undefined) {
+      guest = new Connection(tx, { owned: false, busyTimeout: 0 })
+      this.#assertSame(guest)
+      this.#guests.set(tx, guest)
+    }
+    if (!isInTransaction(tx)) {
+      throw new FST_ERR_BGT_INVALID_OPTIONS('tx', 'Expected a database with a transaction begun, got one without')
+    }
+    return guest
+  }
+
   close (): void {
-    if (this.#closed) return
     this.#closed = true
     this.#statements.clear()
     if (this.#options.owned) (this.database as OpenedFile).close()
+  }
+
+  #assertSame ({ database, file }: Connection): void {
+    if (database === this.database || (this.file !== '' && file === this.file)) return
+    const expected = this.file === '' ? 'the connection that the adapter was given' : `a connection to "${this.file}"`
+    const got = file === '' ? 'a database in memory' : `"${file}"`
+    throw new FST_ERR_BGT_INVALID_OPTIONS('tx', `Expected ${expected}, got one to ${got}`)
   }
 
   async #attempt<T>(work: () => T, waiting: Waiting | undefined, deadline: number, pause: number): Promise<T> {
@@ -112,7 +148,7 @@ export class Connection {
     return statement
   }
 
-  /** Sets what the application may have chosen otherwise, and returns the statements that set it back. */
+  /** Sets two settings that the application may have chosen otherwise. Returns the statements that set them back. */
   #borrow (): string {
     const [{ timeout }] = this.all<{ timeout: number }>('pragma busy_timeout') as [{ timeout: number }]
     const [{ synchronous }] = this.all<{ synchronous: number }>('pragma synchronous') as [{ synchronous: number }]

@@ -7,7 +7,7 @@ export interface SqliteStatement {
   all (...values: SqliteValue[]): unknown[]
 }
 
-/** An opened database, of node:sqlite, better-sqlite3 or libsql: what they have in common. */
+/** An opened database of node:sqlite, better-sqlite3 or libsql, by the methods that they have in common. */
 export interface SqliteLike {
   exec (sql: string): unknown
   prepare (sql: string): SqliteStatement
@@ -19,8 +19,10 @@ export interface OpenedFile extends SqliteLike {
 
 type Driver = readonly [specifier: string, exported: string]
 
-/** In order of preference: what needs no installation comes first. */
-const DRIVERS: readonly Driver[] = [['node:sqlite', 'DatabaseSync'], ['libsql', 'default'], ['better-sqlite3', 'default']]
+/** In order of preference: the one that needs no installation comes first. */
+const DRIVERS: readonly Driver[] = [
+  ['node:sqlite', 'DatabaseSync'], ['libsql', 'default'], ['better-sqlite3', 'default']
+]
 
 /**
  * @throws FST_ERR_BGT_MISSING_PEER where no driver is installed.
@@ -33,7 +35,8 @@ export async function openFile (file: string, drivers: readonly Driver[] = DRIVE
     try {
       return new module[name]!(file)
     } catch (cause) {
-      throw new FST_ERR_BGT_INVALID_OPTIONS('options/file', `Expected a file that ${specifier} can open, got ${brief(file)}: ${(cause as Error).message}`, { cause })
+      const problem = `Expected a file that ${specifier} can open, got ${brief(file)}: ${(cause as Error).message}`
+      throw new FST_ERR_BGT_INVALID_OPTIONS('options/file', problem, { cause })
     }
   }
   throw new FST_ERR_BGT_MISSING_PEER('sqlite', 'libsql', 'libsql')
@@ -69,6 +72,18 @@ export function isBusy (error: unknown): boolean {
 
 export function isWithinTransaction (error: unknown): boolean {
   return /(?:within|inside) a transaction/.test((error as Error).message)
+}
+
+/** Asked in the one way that all drivers know: SQLite refuses to begin a second transaction. */
+export function isInTransaction (database: SqliteLike): boolean {
+  try {
+    database.exec('begin')
+  } catch (error) {
+    if (isWithinTransaction(error)) return true
+    throw error
+  }
+  database.exec('rollback')
+  return false
 }
 
 /** Whether the commit may have reached the disk although it failed. All other errors roll back. */

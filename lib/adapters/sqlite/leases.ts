@@ -1,6 +1,9 @@
-import type { JobData, JobVerdict } from '../../../types/index.ts'
-import { describeFailure } from '../../failure.ts'
+import type { JobData } from '../../../types/index.ts'
 import type { Connection } from './connection.ts'
+import {
+  AWAKE, BATCH, CLAIM, EXPIRE, HAS_PENDING, PEEK, PROGRESS, RECORD, RELEASE, RENEW, REVOKED
+} from './statements.ts'
+import type { Entry } from './verdicts.ts'
 
 /** A job is lent to a worker until the lease ends. The number of its delivery tells that worker from the next one. */
 export interface Lease {
@@ -19,82 +22,6 @@ export interface Claimed extends Lease {
   readonly exhausted: boolean
 }
 
-/** What is kept of a verdict. */
-export interface Entry {
-  readonly state: 'completed' | 'failed' | 'cancelled' | 'retrying' | 'scheduled'
-  /** ms from now until it is due again. */
-  readonly delay?: number
-  readonly uncounted?: boolean
-  readonly result?: string
-  readonly error?: string
-}
-
-export function toEntry (verdict: JobVerdict): Entry {
-  if (verdict.state === 'completed') return { state: 'completed', ...(verdict.result !== undefined && { result: JSON.stringify(verdict.result) }) }
-  const error = JSON.stringify(describeFailure(verdict.error))
-  switch (verdict.state) {
-    case 'retrying':
-      return { state: 'retrying', delay: Math.ceil(verdict.delay), error }
-    case 'postponed':
-      return { state: 'scheduled', delay: Math.ceil(verdict.delay), uncounted: true, error }
-    default:
-      return { state: verdict.state, error }
-  }
-}
-
-/** More would block the event loop for too long. */
-const BATCH = 500
-
-export const CLAIM: string = `
-  update background_tasks_jobs
-  set state = 'running', lease = ?, started_at = ?, deliveries = deliveries + 1, attempts = attempts + (stalls < ?)
-  where sequence in (
-    select sequence from background_tasks_jobs where queue = ? and state = 'pending'
-    order by priority desc, due, sequence limit ?
-  )
-  returning sequence, deliveries, id, task, data, attempts, stalls, priority, due`
-
-export const AWAKE: string = `
-  update background_tasks_jobs
-  set state = iif(cancelling, 'cancelled', 'pending'), ended_at = iif(cancelling, ?, null)
-  where sequence in (
-    select sequence from background_tasks_jobs where state in ('scheduled', 'retrying') and due <= ?
-    order by due limit ${BATCH}
-  )`
-
-export const EXPIRE: string = `
-  update background_tasks_jobs
-  set state = iif(cancelling, 'cancelled', 'pending'), ended_at = iif(cancelling, ?, null), stalls = stalls + 1, lease = null
-  where state = 'running' and lease <= ?`
-
-export const PEEK: string = `
-  select
-    (select min(due) from background_tasks_jobs where state in ('scheduled', 'retrying')) as due,
-    (select min(lease) from background_tasks_jobs where state = 'running') as lease,
-    (select min(due) from background_tasks_schedules) as schedule`
-
-export const HAS_PENDING: string = "select 1 from background_tasks_jobs where queue = ? and state = 'pending' limit 1"
-
-const HELD = "where sequence = ? and deliveries = ? and state = 'running'"
-
-const RECORD = `
-  update background_tasks_jobs
-  set state = ?, due = ?, result = ?, error = coalesce(?, error), ended_at = ?, attempts = attempts - ?, stalls = 0, lease = null
-  ${HELD}`
-
-const RENEW = `
-  update background_tasks_jobs set lease = ? from json_each(?) as held
-  where sequence = held.value ->> 0 and deliveries = held.value ->> 1 and state = 'running'`
-
-const REVOKED = `
-  select held.key as place, job.cancelling
-  from json_each(?) as held left join background_tasks_jobs as job
-    on job.sequence = held.value ->> 0 and job.deliveries = held.value ->> 1 and job.state = 'running'
-  where job.sequence is null or job.cancelling`
-
-const RELEASE = `update background_tasks_jobs set state = 'pending', lease = null ${HELD}`
-const PROGRESS = `update background_tasks_jobs set progress = ? ${HELD}`
-
 interface Taken {
   sequence: number
   deliveries: number
@@ -107,7 +34,7 @@ interface Taken {
   due: number
 }
 
-/** What a worker does with jobs. All that changes something is to be called in a transaction. */
+/** A worker's hold on its jobs. Call what changes something in a transaction. */
 export class Leases {
   readonly #connection: Connection
   readonly #length: number
@@ -144,7 +71,7 @@ export class Leases {
     const limit = Math.min(count, BATCH)
     return this.#connection.all<Taken>(CLAIM, now + this.#length, now, this.#maxStalled, queue, limit)
       // SQLite returns them in the order in which it found the rows.
-      .sort((a, b) => Number(b.priority) - Number(a.priority) || Number(a.due) - Number(b.due) || Number(a.sequence) - Number(b.sequence))
+      .sort(inOrder)
       .map(({ sequence, deliveries, id, task, data, attempts, stalls }) => ({
         sequence: Number(sequence),
         delivery: Number(deliveries),
@@ -168,10 +95,11 @@ export class Leases {
   }
 
   /** Whether the lease was still held. Otherwise nothing has changed. */
-  record ({ sequence, delivery }: Lease, { state, delay, uncounted, result, error }: Entry, now: number): boolean {
+  record ({ sequence, delivery }: Lease, entry: Entry, now: number): boolean {
+    const { state, delay, uncounted, result, error } = entry
     const endedAt = delay === undefined ? now : null
-    const changes = this.#connection.run(RECORD, state, now + (delay ?? 0), result ?? null, error ?? null, endedAt, uncounted ? 1 : 0, sequence, delivery)
-    return changes > 0
+    const values = [state, now + (delay ?? 0), result ?? null, error ?? null, endedAt, uncounted ? 1 : 0]
+    return this.#connection.run(RECORD, ...values, sequence, delivery) > 0
   }
 
   /** Gives a job back before its lease has ended. */
@@ -182,6 +110,11 @@ export class Leases {
   progress ({ sequence, delivery }: Lease, value: unknown): void {
     this.#connection.run(PROGRESS, JSON.stringify(value) ?? null, sequence, delivery)
   }
+}
+
+function inOrder (a: Taken, b: Taken): number {
+  return Number(b.priority) - Number(a.priority) || Number(a.due) - Number(b.due) ||
+    Number(a.sequence) - Number(b.sequence)
 }
 
 function toJSON (leases: Iterable<Lease>): string {

@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 // Taken here, so that a test's fake timers do not hold up the delivery of jobs.
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
-import type { FastifyBaseLogger } from 'fastify'
+import type { TroubleLog } from '../kit/trouble-log.ts'
 import type { Connection } from './connection.ts'
-import type { Run, SqliteConsumer } from './consumer.ts'
+import type { SqliteDelivery } from './delivery.ts'
 import { isBusy } from './driver.ts'
-import type { Leases } from './leases.ts'
+import type { Claimed, Leases } from './leases.ts'
 import type { Schedules } from './schedules.ts'
 
 export interface PumpOptions {
@@ -15,20 +15,44 @@ export interface PumpOptions {
   readonly lease: number
 }
 
+/** A consumer, as the pump knows it. */
+export interface Served {
+  readonly queue: string
+  readonly closed: boolean
+  readonly deliveries: ReadonlySet<SqliteDelivery>
+  /** How many more jobs may start once those that have ended are recorded. */
+  readonly room: number
+  deliver (lease: Claimed): void
+  /** Lets go of deliveries that are recorded, or lost, where it has them. */
+  forget (deliveries: Iterable<SqliteDelivery>): void
+}
+
 /** ms, at random up to this, before a database that is locked is tried again. */
 const BUSY_PAUSE = 32
 
+/** The kind of trouble that ends with the next turn that succeeds. */
+const TURN = 'turn'
+
 /**
  * Moves jobs between the database and the consumers of this process. All that has to be written, for all
- * of them, goes into one transaction a turn: outcomes, renewed leases, new claims. An idle turn only reads.
+ * of them, goes into one transaction a turn: outcomes, renewed leases, new claims. Its states:
+ *
+ * - Stopped: it has no consumers. The first one that is added makes it awake.
+ * - Awake: it takes a turn in this round of the event loop. A turn aborts lost jobs and looks what is due.
+ *   With something to write, it writes, and is awake again, as more may be due. With nothing, it is asleep.
+ * - Asleep: until the next job, lease or schedule is due, at most `pollInterval`. Then it takes a turn.
+ *   A job that was enqueued here, a run that has ended, or a new consumer makes it awake before.
+ * - Failing: the turn threw, as the database is locked or broken. It takes the turn again, soon or after
+ *   `pollInterval`. One that succeeds ends the state. After a lease, closed consumers wait no longer.
+ * - From each of them, the last consumer that is removed stops it.
  */
 export class Pump {
   readonly #connection: Connection
   readonly #leases: Leases
   readonly #schedules: Schedules
   readonly #options: PumpOptions
-  readonly #log: FastifyBaseLogger
-  readonly #consumers = new Set<SqliteConsumer>()
+  readonly #log: TroubleLog
+  readonly #consumers = new Set<Served>()
   /** Jobs do not run in the async context of the request that woke this up. */
   readonly #apart = AsyncLocalStorage.snapshot()
   #timer: NodeJS.Timeout | undefined
@@ -40,7 +64,9 @@ export class Pump {
   #failingSince: number | undefined
   #trouble: Error | undefined
 
-  constructor (connection: Connection, leases: Leases, schedules: Schedules, options: PumpOptions, log: FastifyBaseLogger) {
+  constructor (
+    connection: Connection, leases: Leases, schedules: Schedules, options: PumpOptions, log: TroubleLog
+  ) {
     this.#connection = connection
     this.#leases = leases
     this.#schedules = schedules
@@ -53,12 +79,12 @@ export class Pump {
     return this.#trouble
   }
 
-  add (consumer: SqliteConsumer): void {
+  add (consumer: Served): void {
     this.#consumers.add(consumer)
     this.wake()
   }
 
-  remove (consumer: SqliteConsumer): void {
+  remove (consumer: Served): void {
     this.#consumers.delete(consumer)
     if (this.#consumers.size === 0) clearTimeout(this.#timer)
   }
@@ -77,26 +103,27 @@ export class Pump {
   }
 
   /** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
-  async progress ({ job, signal }: Run, value: unknown): Promise<void> {
-    await this.#connection.write(() => this.#leases.progress(job, value), { signal })
+  async progress ({ lease, job }: SqliteDelivery, value: unknown): Promise<void> {
+    await this.#connection.write(() => this.#leases.progress(lease, value), job)
   }
 
   /** Lets other workers have what a consumer has not finished. */
-  async giveBack ({ runs }: SqliteConsumer): Promise<void> {
-    const left = [...runs]
-    for (const run of left) if (run.entry === undefined) run.lose()
+  async giveBack (consumer: Served): Promise<void> {
+    const left = [...consumer.deliveries]
+    for (const { entry, job } of left) if (entry === undefined) job.abort('closed')
     try {
       await this.#connection.write(() => {
         const now = Date.now()
-        for (const { job, entry } of left) {
-          if (entry === undefined) this.#leases.release(job)
-          else this.#leases.record(job, entry, now)
+        for (const { lease, entry } of left) {
+          if (entry === undefined) this.#leases.release(lease)
+          else this.#leases.record(lease, entry, now)
         }
       })
     } catch (err) {
-      this.#log.error({ err }, 'sqlite queue: jobs under way could not be given back, and run again when their leases end')
+      const { queue } = consumer
+      this.#log.error('jobs under way could not be given back, and run again when their leases end', { queue, err })
     }
-    for (const run of left) run.consumer.forget(run)
+    consumer.forget(left)
   }
 
   #turn (): void {
@@ -105,7 +132,7 @@ export class Pump {
     if (this.#consumers.size === 0) return
     try {
       const pause = this.#work(Date.now())
-      this.#failingSince = this.#trouble = undefined
+      this.#recover()
       this.#sleep(pause)
     } catch (error) {
       this.#fail(error, Date.now())
@@ -119,45 +146,59 @@ export class Pump {
   /** Returns the ms until there is something to do. */
   #work (now: number): number {
     const { pollInterval } = this.#options
-    const runs = this.#runs()
-    if (runs.length > 0 && now >= this.#lookAt) {
+    const deliveries = this.#deliveries()
+    if (deliveries.length > 0 && now >= this.#lookAt) {
       this.#lookAt = now + pollInterval
-      this.#abortRevoked(runs)
+      this.#abortRevoked(deliveries)
     }
     const next = this.#leases.peek()
     if (next.schedules !== Infinity) this.#loadSchedules()
-    const due = Math.min(next.jobs, this.#schedules.ready ? next.schedules : Infinity, runs.length > 0 ? this.#renewAt : Infinity)
-    if (due <= now || runs.some(({ entry }) => entry !== undefined) || this.#hungry().length > 0) {
-      this.#write(runs, now)
+    const fires = this.#schedules.ready ? next.schedules : Infinity
+    const due = Math.min(next.jobs, fires, deliveries.length > 0 ? this.#renewAt : Infinity)
+    if (due <= now || deliveries.some(({ entry }) => entry !== undefined) || this.#hungry().length > 0) {
+      this.#write(deliveries, now)
       // More may be due, or wait for the room that is left.
       this.wake()
     }
     return Math.min(pollInterval, due - now)
   }
 
-  #write (runs: Run[], now: number): void {
-    const ended = runs.filter(({ entry }) => entry !== undefined)
+  #write (deliveries: SqliteDelivery[], now: number): void {
+    const ended = deliveries.filter(({ entry }) => entry !== undefined)
     const renews = now >= this.#renewAt
     const { claims, expired, dropped } = this.#connection.transaction(() => {
-      const dropped = ended.filter(({ job, entry }) => !this.#leases.record(job, entry!, now))
-      if (renews && runs.length > 0) this.#leases.renew(runs.map(({ job }) => job), now)
+      const dropped = new Set(ended.filter(({ lease, entry }) => !this.#leases.record(lease, entry!, now)))
+      if (renews && deliveries.length > 0) this.#leases.renew(deliveries.map(({ lease }) => lease), now)
       this.#leases.awake(now)
       const expired = this.#leases.expire(now)
       if (this.#schedules.ready) this.#schedules.fire(now)
-      const claims = this.#hungry().map(consumer => ({ consumer, jobs: this.#leases.claim(consumer.queue, consumer.room, now) }))
+      const claims = this.#hungry()
+        .map(consumer => ({ consumer, leases: this.#leases.claim(consumer.queue, consumer.room, now) }))
       return { claims, expired, dropped }
     })
     if (renews) this.#renewAt = now + this.#options.lease / 3
-    if (expired > 0) this.#log.warn({ jobs: expired }, 'sqlite queue: the leases of workers that died, or stood still, have ended, and their jobs run again')
-    for (const { job: { id, task } } of dropped) this.#log.warn({ task, taskId: id }, 'sqlite queue: the outcome of a job that this worker has lost is dropped')
-    for (const run of ended) run.consumer.forget(run)
-    for (const { consumer, jobs } of claims) for (const job of jobs) consumer.deliver(job)
+    this.#tell(ended, dropped, expired)
+    for (const consumer of this.#consumers) consumer.forget(ended)
+    for (const { consumer, leases } of claims) for (const lease of leases) consumer.deliver(lease)
   }
 
-  #abortRevoked (runs: Run[]): void {
-    for (const { place, cancelling } of this.#leases.revoked(runs.map(({ job }) => job))) {
-      if (cancelling) runs[place]!.cancel()
-      else runs[place]!.lose()
+  #tell (ended: SqliteDelivery[], dropped: Set<SqliteDelivery>, expired: number): void {
+    if (expired > 0) {
+      const message = 'the leases of workers that died, or stood still, have ended, and their jobs run again'
+      this.#log.warn(message, { jobs: expired })
+    }
+    for (const { job: { queue, task, id: taskId } } of dropped) {
+      this.#log.warn('the outcome of a job that this worker has lost is dropped', { queue, task, taskId })
+    }
+    for (const delivery of ended) {
+      const { lease: { exhausted, stalls }, job: { queue, task, id: taskId } } = delivery
+      if (exhausted && !dropped.has(delivery)) this.#log.givenUp({ queue, task, taskId }, stalls)
+    }
+  }
+
+  #abortRevoked (deliveries: SqliteDelivery[]): void {
+    for (const { place, cancelling } of this.#leases.revoked(deliveries.map(({ lease }) => lease))) {
+      deliveries[place]!.job.abort(cancelling ? 'cancelled' : 'lost')
     }
   }
 
@@ -165,15 +206,22 @@ export class Pump {
     if (this.#loading) return
     this.#loading = true
     this.#schedules.load().then(() => this.wake(), (err: unknown) => {
-      this.#log.error({ err }, 'sqlite queue: there are schedules, and this worker cannot keep them')
+      this.#log.error('there are schedules, and this worker cannot keep them', { err })
     })
+  }
+
+  #recover (): void {
+    this.#failingSince = undefined
+    if (this.#trouble === undefined) return
+    this.#trouble = undefined
+    this.#log.cured('jobs are taken, and outcomes recorded, again', TURN)
   }
 
   #fail (error: unknown, now: number): void {
     const busy = isBusy(error)
-    if (!busy && this.#trouble === undefined) {
-      this.#trouble = error as Error
-      this.#log.error({ err: error }, 'sqlite queue: no job can be taken and no outcome recorded, which is tried again')
+    if (!busy) {
+      this.#trouble ??= error as Error
+      this.#log.trouble(error, 'no job can be taken and no outcome recorded, which is tried again', {}, TURN)
     }
     this.#failingSince ??= now
     if (now - this.#failingSince > this.#options.lease) this.#giveUpClosed()
@@ -182,14 +230,16 @@ export class Pump {
 
   /** Outcomes that cannot be recorded do not hold up a close for ever: other workers have the jobs by now. */
   #giveUpClosed (): void {
-    for (const run of this.#runs()) if (run.consumer.closed && run.entry !== undefined) run.consumer.forget(run)
+    for (const consumer of this.#consumers) {
+      if (consumer.closed) consumer.forget([...consumer.deliveries].filter(({ entry }) => entry !== undefined))
+    }
   }
 
-  #hungry (): SqliteConsumer[] {
+  #hungry (): Served[] {
     return [...this.#consumers].filter(({ queue, room }) => room > 0 && this.#leases.hasPending(queue))
   }
 
-  #runs (): Run[] {
-    return [...this.#consumers].flatMap(({ runs }) => [...runs])
+  #deliveries (): SqliteDelivery[] {
+    return [...this.#consumers].flatMap(({ deliveries }) => [...deliveries])
   }
 }

@@ -4,18 +4,8 @@ import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import { keyedId } from '../../uuid.ts'
 import { importPeer } from '../kit/peer.ts'
 import type { Connection } from './connection.ts'
-import { insert } from './status.ts'
-
-/** A schedule that is as it was keeps its time, which may be past: it was missed while nobody worked. */
-const PUT = `
-  insert into background_tasks_schedules (name, cron, timezone, queue, task, data, priority, due)
-  values (?, ?, ?, ?, ?, ?, ?, ?)
-  on conflict (name) do update set
-    due = iif(cron = excluded.cron and timezone = excluded.timezone, due, excluded.due),
-    cron = excluded.cron, timezone = excluded.timezone, queue = excluded.queue, task = excluded.task,
-    data = excluded.data, priority = excluded.priority`
-
-const DUE = 'select name, cron, timezone, queue, task, data, priority, due from background_tasks_schedules where due <= ? limit 100'
+import { insert } from './enqueue.ts'
+import { DUE_SCHEDULES, PUT_SCHEDULE, REMOVE_SCHEDULE, SET_DUE } from './statements.ts'
 
 interface DueSchedule {
   name: string
@@ -55,27 +45,30 @@ export class Schedules {
   }
 
   /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_QUEUE_UNAVAILABLE */
-  async put ({ name, cron, timezone = 'UTC', queue, task, data, priority }: Schedule): Promise<void> {
+  async schedule ({ name, cron, timezone = 'UTC', queue, task, data, priority }: Schedule): Promise<void> {
     await this.load()
     const due = this.#firstTime(name, cron, timezone)
-    await this.#connection.write(() => this.#connection.run(PUT, name, cron, timezone, queue, task, JSON.stringify(data), priority, due))
+    const values = [name, cron, timezone, queue, task, JSON.stringify(data), priority, due]
+    await this.#connection.write(() => this.#connection.run(PUT_SCHEDULE, ...values))
   }
 
   /** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
-  async remove (name: string): Promise<boolean> {
-    return await this.#connection.write(() => this.#connection.run('delete from background_tasks_schedules where name = ?', name)) > 0
+  async unschedule (name: string): Promise<boolean> {
+    return await this.#connection.write(() => this.#connection.run(REMOVE_SCHEDULE, name)) > 0
   }
 
   /**
-   * Enqueues what is due, once however many times were missed. To be called in a transaction, which keeps
-   * two workers from doing it for the same time.
+   * Enqueues what is due, once however many times were missed. Call it in a transaction, which keeps two
+   * workers from doing it for the same time.
    */
   fire (now: number): void {
-    for (const { name, cron, timezone, queue, task, data, priority, due } of this.#connection.all<DueSchedule>(DUE, now)) {
+    for (const schedule of this.#connection.all<DueSchedule>(DUE_SCHEDULES, now)) {
+      const { name, cron, timezone, queue, task, priority, due } = schedule
+      const data = JSON.stringify({ ...JSON.parse(schedule.data), enqueuedAt: now })
       // The same in all processes.
       const id = keyedId(`${name}\n${due}`)
-      insert(this.#connection, { id, queue, task, priority: Number(priority), delay: 0 }, JSON.stringify({ ...JSON.parse(data), enqueuedAt: now }))
-      this.#connection.run('update background_tasks_schedules set due = ? where name = ?', this.#next(cron, timezone, now), name)
+      insert(this.#connection, { id, queue, task, priority: Number(priority), delay: 0 }, data)
+      this.#connection.run(SET_DUE, this.#next(cron, timezone, now), name)
     }
   }
 

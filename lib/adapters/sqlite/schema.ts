@@ -2,7 +2,7 @@ import { FST_ERR_BGT_NEWER_SCHEMA } from '../../errors.ts'
 import type { Connection } from './connection.ts'
 
 /**
- * Each brings the tables to the next version. What was released is never changed.
+ * Each brings the tables to the next version. None is ever changed once it was released.
  *
  * `due` is when a job may run, `lease` when a running one is given to another worker. The partial indexes
  * keep the jobs that have ended, and those that wait, out of the way of a claim.

@@ -1,4 +1,5 @@
 import { FlowProducer } from 'bullmq'
+import { pino } from 'pino'
 import t from 'tap'
 import { bullmq } from '../../../lib/adapters/bullmq/index.ts'
 import type { Scripts } from '../../../lib/adapters/bullmq/scripts.ts'
@@ -6,6 +7,7 @@ import type { ActiveJob, Job, JobVerdict, Schedule } from '../../../types/index.
 import { ended, Runs, startBullmq, type Started } from '../../helpers/bullmq.ts'
 import { completed, makeJob, makeJobs } from '../../helpers/job.ts'
 import { type Latch, latch } from '../../helpers/latch.ts'
+import { LogLines } from '../../helpers/log-lines.ts'
 import { RedisServer, removeKeys, sharedRedis, skipWithoutRedis, skipWithoutRedisServer } from '../../helpers/redis.ts'
 
 const skip = skipWithoutRedis
@@ -67,6 +69,16 @@ void t.test('before start and after close nothing is stored, for sure', { skip }
   t.throws(() => adapter.native.client, refused)
   await adapter.close()
   await t.rejects(adapter.enqueue([makeJob()]), { ...refused, message: /closed/ })
+})
+
+void t.test('closed while it starts, it leaves no connection behind', { skip }, async t => {
+  const adapter = bullmq({ connection })
+  const log = new LogLines('info')
+  const starting = adapter.start({ queues: ['mail'], log: pino({ level: 'info' }, log.logger.stream) })
+  await adapter.close()
+  await starting
+  await t.rejects(adapter.enqueue([makeJob()]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', message: /closed/ })
+  t.strictSame(log.all, [])
 })
 
 void t.test('a transaction is refused, and many jobs whose signal has aborted', { skip }, async t => {
@@ -216,7 +228,7 @@ void t.test('an error is kept with name, message, code and stack; the stack is n
   t.strictSame(stackless!.error, { name: 'Error', message: 'no stack' })
   t.strictSame(named!.error, { name: 'DelayedError', message: 'as BullMQ\'s own' })
   const stored = await (await adapter.native.queue('mail')).getJob(jobs[0]!.id)
-  t.match(stored!.stacktrace, [/^RangeError \[E_TWO\]: two:\nlines\n {4}at .*bullmq\b.*\.test/])
+  t.match(stored!.stacktrace, [/^RangeError \[E_TWO\]: two:\nlines\n {4}at .*bullmq\/adapter\.test/])
   t.equal(stored!.attemptsMade, 1, 'failed is final, whatever attempts are left')
 })
 

@@ -57,9 +57,9 @@ void t.test('Redis down at boot: enqueue fails at once, for sure, and all works 
   t.equal(runs.byId.get(job.id), 1)
   t.equal((await adapter.health()).ok, true)
 
-  const failed = log.all.filter(({ msg }) => msg === 'background task queue failed')
+  const failed = log.all.filter(({ msg }) => msg === 'background task queue: BullMQ, or its connection to Redis, has failed')
   t.equal(failed.length, new Set(failed.map(({ err }) => (err as Error).message)).size, 'each problem is logged once')
-  t.ok(log.all.some(({ msg }) => msg === 'background task queue is connected again'))
+  t.ok(log.all.some(({ msg }) => msg === 'background task queue: Redis is connected again'))
   t.strictSame(unhandled, [])
 })
 

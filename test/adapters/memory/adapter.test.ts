@@ -123,10 +123,9 @@ await t.test('ends once', async t => {
   const adapter = await started(t)
   const { id } = job()
   await adapter.enqueue([job({ id })])
-  const stored = adapter.native.take('mail')!
-  const run = stored.run!
-  adapter.native.settle(stored, run, completed)
-  adapter.native.takeBack(stored, run, new Error('too late'))
+  const delivery = adapter.native.take('mail')!
+  adapter.native.settle(delivery, completed)
+  adapter.native.takeBack(delivery)
   t.equal((await adapter.status!(id))?.state, 'completed')
 })
 

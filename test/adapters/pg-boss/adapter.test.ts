@@ -1,13 +1,10 @@
 import { once } from 'node:events'
 import pg from 'pg'
-import pino from 'pino'
 import { type Test, test } from 'tap'
-import { Journal } from '../../../lib/adapters/pg-boss/trouble-log.ts'
 import { pgBoss } from '../../../lib/adapters/pg-boss/index.ts'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
 import { completed } from '../../helpers/job.ts'
 import { latch } from '../../helpers/latch.ts'
-import { LogLines } from '../../helpers/log-lines.ts'
 import { inState, jobOf, type PgBossAdapter, Runs, started } from '../../helpers/pg-boss.ts'
 import { query, schemaOf, sharedPostgres } from '../../helpers/postgres.ts'
 
@@ -24,7 +21,7 @@ void test('pgBoss', async t => {
       [{ conection: '' }, 'Invalid options/conection: Unexpected property, got \'\''],
       [{ connection: 5 }, 'Invalid options/connection: Expected a URL or the options of a pg.Pool, got 5'],
       [{ pool: {} }, 'Invalid options/pool/connect: Expected required property, got undefined'],
-      [{ pool, connection }, 'Invalid options/pool: expected either "pool" or "connection", got both'],
+      [{ pool, connection }, 'Invalid options/pool: Expected either "pool" or "connection", got both'],
       [{ workOptions: { batchSize: 0 } }, 'Invalid options/workOptions/batchSize: Expected integer to be greater or equal to 1, got 0']
     ] as const) {
       t.throws(() => pgBoss(given as object), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message })
@@ -105,7 +102,7 @@ void test('pgBoss', async t => {
     await runs.reach(1)
     t.equal(runs.jobs[0]!.id, kept.id)
 
-    await t.rejects(adapter.enqueue([jobOf()], { tx: {} }), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message: 'Invalid tx: expected a client of pg in a transaction, or an object with executeSql, got {}', ambiguous: false })
+    await t.rejects(adapter.enqueue([jobOf()], { tx: {} }), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message: 'Invalid tx: Expected a client of pg in a transaction, or an object with executeSql, got {}', ambiguous: false })
   })
 
   void t.test('needs no connection but the caller\'s for a transaction', async t => {
@@ -206,15 +203,6 @@ void test('pgBoss', async t => {
     t.same(log.all, [])
   })
 
-  void t.test('tells the log of a server that comes and goes only once a while', t => {
-    const log = new LogLines('info')
-    const journal = new Journal(pino({ level: 'info' }, log.logger.stream))
-    const error = new Error('gone')
-    for (const state of [undefined, error, error, undefined, error, undefined]) journal.connection(state)
-    t.same(log.all.map(({ msg }) => msg), ['the queue\'s PostgreSQL does not answer', 'the queue\'s PostgreSQL answers again'])
-    t.end()
-  })
-
   void t.test('tells the log what pg-boss says, once', async t => {
     const { adapter, log } = await started(t, options)
     const error = new Error('no maintenance')
@@ -224,8 +212,8 @@ void test('pgBoss', async t => {
       adapter.native.emit('warning', warning)
     }
     t.match(log.all.map(({ msg, err, data }) => ({ msg, err, data })), [
-      { msg: 'pg-boss has failed at its maintenance', err: { message: 'no maintenance' } },
-      { msg: 'pg-boss: large backlog', data: warning.data }
+      { msg: 'background task queue: pg-boss has failed at its maintenance', err: { message: 'no maintenance' } },
+      { msg: 'background task queue: pg-boss warns: large backlog', data: warning.data }
     ])
     t.equal(log.all.length, 2)
   })

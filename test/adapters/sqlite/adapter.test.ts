@@ -75,6 +75,16 @@ await t.test('before start and after close', async t => {
   t.same(stage.lines, [])
 })
 
+await t.test('closed while it starts', async t => {
+  const stage = new Stage(t)
+  const adapter = stage.create()
+  const starting = adapter.start(stage.startOptions)
+  await adapter.close()
+  await starting
+  t.equal(adapter.native, undefined)
+  await t.rejects(adapter.status!(makeJob().id), { message: /it is closed/ })
+})
+
 await t.test('durability', async t => {
   await t.test('a file is used with WAL and synchronous FULL', async t => {
     const adapter = await new Stage(t).start()

@@ -4,7 +4,10 @@ import { Connection } from '../../../lib/adapters/sqlite/connection.ts'
 import { SqliteConsumer } from '../../../lib/adapters/sqlite/consumer.ts'
 import { Leases } from '../../../lib/adapters/sqlite/leases.ts'
 import { Pump } from '../../../lib/adapters/sqlite/pump.ts'
+import { Sweeper } from '../../../lib/adapters/sqlite/retention.ts'
 import { Schedules } from '../../../lib/adapters/sqlite/schedules.ts'
+import { retentionDefaults } from '../../../lib/adapters/kit/retention.ts'
+import { TroubleLog } from '../../../lib/adapters/kit/trouble-log.ts'
 import type { ActiveJob, Schedule } from '../../../types/index.ts'
 import { makeJob } from '../../helpers/job.ts'
 import { complete, Stage, until } from '../../helpers/sqlite.ts'
@@ -96,18 +99,19 @@ await t.test('without croner', async t => {
   const stage = new Stage(t)
   const producer = await stage.start()
   await producer.schedule!(hourly())
-  const { log } = stage.startOptions
+  const log = new TroubleLog(stage.startOptions.log, 'sqlite')
   const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
   const schedules = new Schedules(connection, () => Promise.reject(new Error('croner is not installed')))
   const pump = new Pump(connection, new Leases(connection, 10_000, 10), schedules, { pollInterval: 20, lease: 10_000 }, log)
-  await t.rejects(schedules.put(hourly()), { message: 'croner is not installed' })
+  await t.rejects(schedules.schedule(hourly()), { message: 'croner is not installed' })
   const ran: string[] = []
-  const consumer = new SqliteConsumer('mail', async ({ id }) => {
+  const sweeper = new Sweeper(connection, retentionDefaults, log)
+  t.teardown(() => sweeper.stop())
+  const consumer = new SqliteConsumer({ pump, sweeper }, 'mail', async ({ id }) => {
     ran.push(id)
     return complete()
-  }, { concurrency: 1 }, pump)
+  }, { concurrency: 1 })
   t.teardown(() => consumer.close())
-  pump.add(consumer)
   t.match(await stage.line(/there are schedules, and this worker cannot keep them/), { level: 50, err: { message: 'croner is not installed' } })
   for (const each of [makeJob(), makeJob()]) {
     await producer.enqueue([each])

@@ -69,6 +69,7 @@ await t.test('a job that no worker survives ends as failed', async t => {
     error: { code: 'FST_ERR_BGT_STALLED', message: 'Task "welcome" was given up: 2 workers in a row died, or lost the job, while they ran it' }
   })
   t.equal(runs.all.length, 4, 'a worker that ended it in between made them start anew')
+  t.match(await stage.line(/^background task failed$/), { level: 50, task: 'welcome', taskId: id, adapter: 'sqlite' })
 })
 
 await t.test('cancelling a job that another process runs', async t => {
@@ -156,7 +157,7 @@ await t.test('what has not ended within the grace', async t => {
     other.exec('begin immediate')
     runs.all[0]!.end(completed)
     const closing = consumer.close({ grace: 0 })
-    t.match(await aborted(runs.all[1]!.job), { message: /lost the job/ })
+    t.match(await aborted(runs.all[1]!.job), { message: /has closed, and the job goes to another/ })
     other.exec('commit')
     await closing
     t.match(await adapter.status!(ended!.id), { state: 'completed' })

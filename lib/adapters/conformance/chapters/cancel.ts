@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ActiveJob, JobVerdict } from '../../../../types/index.ts'
 import { checks } from '../check.ts'
 import type { ConformanceOptions } from '../options.ts'
 import type { Stage } from '../stage/stage.ts'
@@ -28,11 +29,13 @@ export function cancel (options: ConformanceOptions): void {
     await assertGone(stage, job.id)
   })
 
-  check('cancels a job between two attempts: it runs no more', ['cancelPending', 'delay', 'retry', 'status'], async stage => {
+  const needsOfRetry = ['cancelPending', 'delay', 'retry', 'status'] as const
+  check('cancels a job between two attempts: it runs no more', needsOfRetry, async stage => {
     const job = stage.job()
     // Long enough for the cancel to come first.
     const delay = Math.min(3_000, stage.timeout / 3)
-    const worker = await stage.work(stage.adapter, { decide: ({ id }) => id === job.id ? retrying(delay) : completed() })
+    const decide = ({ id }: ActiveJob): JobVerdict => id === job.id ? retrying(delay) : completed()
+    const worker = await stage.work(stage.adapter, { decide })
     await stage.enqueue([job])
     await stage.state(job.id, 'retrying')
     assert.equal(await cancelJob(stage, job.id), 'cancelled')
@@ -85,7 +88,8 @@ export function cancel (options: ConformanceOptions): void {
 
   for (const [whose, cancels] of [['own', cancelRunning !== 'none'], ['every', cancelRunning === 'every']] as const) {
     if (!cancels) continue
-    check(`aborts the signal of a running job that is cancelled ${whose === 'own' ? 'here' : 'by another adapter'}`, ['cancel'], async stage => {
+    const where = whose === 'own' ? 'here' : 'by another adapter'
+    check(`aborts the signal of a running job that is cancelled ${where}`, ['cancel'], async stage => {
       const [job, other] = [stage.job(), stage.job()]
       await stage.enqueue([job, other])
       const deliveries = await (await stage.work(stage.adapter, { concurrency: 2 })).take(2)

@@ -55,7 +55,8 @@ export function close (options: ConformanceOptions): void {
     await stage.soon(first.consumer.close({ grace: GRACE }), 'close')
     const second = await stage.work(await stage.start())
     const { job: again, end } = await second.next()
-    assert.deepEqual({ id: again.id, task: again.task, data: again.data }, { id: job.id, task: job.task, data: job.data })
+    const { id, task, data } = again
+    assert.deepEqual({ id, task, data }, { id: job.id, task: job.task, data: job.data })
     await stage.soon(aborted, 'abort of the signal of the run that lost its job')
     assert.equal(again.signal.aborted, false)
     lost.end(failed('of the run that lost its job'))

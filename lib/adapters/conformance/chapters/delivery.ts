@@ -13,7 +13,8 @@ export function delivery (options: ConformanceOptions): void {
     await stage.enqueue([job])
     const { job: active } = await (await stage.work()).next()
     const { id, queue, task, data, attempt, signal } = active
-    assert.deepEqual({ id, queue, task, data, attempt }, { id: job.id, queue: stage.queue, task: job.task, data: job.data, attempt: 1 })
+    const expected = { id: job.id, queue: stage.queue, task: job.task, data: job.data, attempt: 1 }
+    assert.deepEqual({ id, queue, task, data, attempt }, expected)
     assert.ok(signal instanceof AbortSignal, 'signal: an AbortSignal')
     assert.equal(signal.aborted, false)
   })
@@ -29,7 +30,8 @@ export function delivery (options: ConformanceOptions): void {
   })
 
   check('delivers by priority, then in order', ['priority'], async stage => {
-    const jobs = [50, 1, 100, 50, 99, 2, 100, 10, 9, 50].map((priority, index) => stage.job({ priority, task: `${priority}-${index}` }))
+    const priorities = [50, 1, 100, 50, 99, 2, 100, 10, 9, 50]
+    const jobs = priorities.map((priority, index) => stage.job({ priority, task: `${priority}-${index}` }))
     await stage.enqueue(jobs.slice(0, 6))
     for (const job of jobs.slice(6)) await stage.enqueue([job])
     const worker = await stage.work(stage.adapter, { decide: complete })
@@ -40,7 +42,8 @@ export function delivery (options: ConformanceOptions): void {
 
   check('starts jobs that run at once by priority, then in order', [], async stage => {
     const { priority, batch } = stage.adapter.capabilities
-    const jobs = [...Array(30).keys()].map(index => stage.job({ task: `${index}`, priority: priority ? [50, 1, 100][index % 3]! : 50 }))
+    const priorityOf = (index: number): number => priority ? [50, 1, 100][index % 3]! : 50
+    const jobs = [...Array(30).keys()].map(index => stage.job({ task: `${index}`, priority: priorityOf(index) }))
     const size = batch === false ? 20 : Math.min(batch.max, 20)
     for (let start = 0; start < jobs.length; start += size) await stage.enqueue(jobs.slice(start, start + size))
     const worker = await stage.work(stage.adapter, { concurrency: jobs.length })
@@ -102,7 +105,7 @@ export function delivery (options: ConformanceOptions): void {
     for (let ended = 0; ended < 10; ended++) {
       const due = Math.min(ended + 3, 10)
       await worker.take(due - worker.taken)
-      // What another queue delivers meanwhile shows that a fourth would have had the time to come.
+      // A delivery of another queue shows that a fourth would have had the time to come.
       await stage.enqueue([stage.job({ queue: stage.otherQueue })])
       await witness.next()
       assert.equal(worker.deliveries.length, due)
@@ -112,7 +115,8 @@ export function delivery (options: ConformanceOptions): void {
   })
 
   check('gives each of 1,000 jobs to one of two workers, once', [], async stage => {
-    const workers = [await stage.work(stage.adapter, { concurrency: 10, decide: complete }), await stage.work(await stage.start(), { concurrency: 10, decide: complete })]
+    const settings = { concurrency: 10, decide: complete }
+    const workers = [await stage.work(stage.adapter, settings), await stage.work(await stage.start(), settings)]
     const { batch } = stage.adapter.capabilities
     const jobs = stage.jobs(1_000)
     const size = batch === false ? 100 : Math.min(batch.max, 100)
@@ -129,14 +133,16 @@ export function delivery (options: ConformanceOptions): void {
     // A process that stands still for as long has lost its jobs, and rightly so.
     const lease = Math.min(3_000, stage.timeout / 5)
     const adapters = [await stage.start({ lease }), await stage.start({ lease })]
-    const workers = [await stage.work(adapters[0], { concurrency: 2 }), await stage.work(adapters[1], { concurrency: 2 })]
+    const settings = { concurrency: 2 }
+    const workers = [await stage.work(adapters[0], settings), await stage.work(adapters[1], settings)]
     const long = stage.job()
-    // Comes when the lease of the long one would have ended twice.
+    // Due when the lease of the long one would have ended twice.
     const last: Job = stage.job({ delay: 2.5 * lease })
     await stage.enqueue([long, last])
     const ids = (): string[] => workers.flatMap(worker => worker.ids)
     await stage.found(() => ids().includes(last.id), 'delivery of the delayed job', last.delay)
-    assert.equal(ids().filter(id => id === long.id).length, 1, 'one worker has the job, though it runs longer than its lease')
+    const deliveries = ids().filter(id => id === long.id).length
+    assert.equal(deliveries, 1, 'one worker has the job, though it runs longer than its lease')
     const run = workers.flatMap(worker => worker.deliveries).find(({ job }) => job.id === long.id)!
     assert.equal(run.job.signal.aborted, false)
   })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import type { Receipt } from '../../../../types/index.ts'
+import type { Job, Receipt } from '../../../../types/index.ts'
 import { checks } from '../check.ts'
 import type { ConformanceOptions } from '../options.ts'
 import { isStored, isSure } from '../stage/answer.ts'
 import { payloads } from '../stage/payloads.ts'
+import type { Stage } from '../stage/stage.ts'
 import { complete } from '../stage/verdict.ts'
 
 export function enqueue (options: ConformanceOptions): void {
@@ -41,7 +42,8 @@ export function enqueue (options: ConformanceOptions): void {
   })
 
   check('leaves ids as they are', [], async stage => {
-    const ids = [crypto.randomUUID(), '01936d3f-0a2b-7c4d-8e5f-60718293a4b5'.replace(/.{12}$/, crypto.randomUUID().slice(-12)), `00000000-0000-4000-8000-${crypto.randomUUID().slice(-12)}`]
+    const tail = (): string => crypto.randomUUID().slice(-12)
+    const ids = [crypto.randomUUID(), `01936d3f-0a2b-7c4d-8e5f-${tail()}`, `00000000-0000-4000-8000-${tail()}`]
     const receipts = await stage.soon(stage.adapter.enqueue(ids.map(id => stage.job({ id }))), 'enqueue')
     const worker = await stage.work(stage.adapter, { decide: complete })
     await worker.take(3)
@@ -56,7 +58,10 @@ export function enqueue (options: ConformanceOptions): void {
     const [repeated] = await stage.soon(stage.adapter.enqueue([again]), 'enqueue')
     const elsewhere = await stage.soon((await stage.start()).enqueue([again, fresh]), 'enqueue')
     assert.deepEqual([repeated, ...elsewhere].map(said), [
-      { id: first.id, deduplicated: true }, { id: first.id, deduplicated: true }, { id: fresh.id, deduplicated: false }])
+      { id: first.id, deduplicated: true },
+      { id: first.id, deduplicated: true },
+      { id: fresh.id, deduplicated: false }
+    ])
     const worker = await stage.work(stage.adapter, { decide: complete })
     await stage.marker(worker)
     assert.deepEqual(worker.ids.slice(0, -1), [first.id, fresh.id], 'each is delivered once')
@@ -67,7 +72,10 @@ export function enqueue (options: ConformanceOptions): void {
     const [first, other] = [stage.job(), stage.job()]
     const receipts = await stage.soon(stage.adapter.enqueue([first, other, first]), 'enqueue')
     assert.deepEqual(receipts.map(said), [
-      { id: first.id, deduplicated: false }, { id: other.id, deduplicated: false }, { id: first.id, deduplicated: true }])
+      { id: first.id, deduplicated: false },
+      { id: other.id, deduplicated: false },
+      { id: first.id, deduplicated: true }
+    ])
     const worker = await stage.work(stage.adapter, { decide: complete })
     await stage.marker(worker)
     assert.deepEqual(worker.ids.slice(0, -1), [first.id, other.id])
@@ -79,7 +87,8 @@ export function enqueue (options: ConformanceOptions): void {
     const receipts = (await stage.soon(Promise.all(Array.from({ length: 8 }, async (_, index) =>
       adapters[index % 2]!.enqueue(index < 4 ? jobs : jobs.toReversed()))), 'enqueue')).flat()
     for (const { id } of jobs) {
-      assert.equal(receipts.filter(receipt => receipt.id === id && receipt.deduplicated !== true).length, 1, 'one of all receipts says that it is new')
+      const fresh = receipts.filter(receipt => receipt.id === id && receipt.deduplicated !== true)
+      assert.equal(fresh.length, 1, 'one of all receipts says that it is new')
     }
     const worker = await stage.work(stage.adapter, { decide: complete })
     await stage.marker(worker)
@@ -98,11 +107,12 @@ export function enqueue (options: ConformanceOptions): void {
     assert.equal((await stage.status(job.id))?.state, 'completed')
   })
 
+  const trace = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
   for (const [kind, payload] of Object.entries(payloads())) {
     check(`keeps ${kind} to the letter`, [], async stage => {
       const job = stage.job({
         task: 'Aufgabe/任务 1',
-        data: { payload, version: 7, enqueuedAt: 1_790_000_000_123, requestId: 'req-1', trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } }
+        data: { payload, version: 7, enqueuedAt: 1_790_000_000_123, requestId: 'req-1', trace }
       })
       await stage.enqueue([job])
       const { job: { task, data } } = await (await stage.work()).next()
@@ -132,7 +142,7 @@ export function enqueue (options: ConformanceOptions): void {
     })
   })
 
-  async function settlesTruly (stage: Parameters<Parameters<typeof check>[2]>[0], send: (job: ReturnType<typeof stage.job>) => Promise<Receipt[]>): Promise<void> {
+  async function settlesTruly (stage: Stage, send: (job: Job) => Promise<Receipt[]>): Promise<void> {
     const job = stage.job()
     const [result] = await stage.soon(Promise.allSettled([send(job)]), 'enqueue')
     const worker = await stage.work(stage.adapter, { decide: complete })

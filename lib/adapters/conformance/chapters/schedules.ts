@@ -21,17 +21,20 @@ export function schedules (options: ConformanceOptions): void {
   check('delivers a job at each time of a schedule, one whatever the number of adapters', ['schedule'], async stage => {
     const schedule = everyTime(stage)
     const adapters = [stage.adapter, await stage.start()]
-    const workers = [await stage.work(adapters[0], { decide: complete }), await stage.work(adapters[1], { decide: complete })]
+    const settings = { decide: complete }
+    const workers = [await stage.work(adapters[0], settings), await stage.work(adapters[1], settings)]
     await Promise.all(adapters.map(async adapter => stage.soon(adapter.schedule!(schedule), 'schedule')))
     const { times: awaited, patience } = shortestOf(stage)
     const deliveries = (): Delivery[] => workers.flatMap(worker => worker.deliveries)
     await stage.found(() => deliveries().length >= awaited, 'jobs of the schedule', patience)
     const { job: { queue, task, attempt, data: { payload, version, enqueuedAt } }, at } = deliveries()[0]!
-    assert.deepEqual({ queue, task, attempt, payload, version }, { queue: stage.queue, task: schedule.task, attempt: 1, ...schedule.data })
+    const expected = { queue: stage.queue, task: schedule.task, attempt: 1, ...schedule.data }
+    assert.deepEqual({ queue, task, attempt, payload, version }, expected)
     assert.ok(Math.abs(enqueuedAt - at) < MINUTE, 'data.enqueuedAt: ms since 1970')
     assert.equal(new Set(deliveries().map(({ job }) => job.id)).size, deliveries().length, 'each has an id of its own')
     const times = deliveries().map(({ at }) => at)
-    assert.ok(deliveries().length <= 1 + Math.ceil((Math.max(...times) - Math.min(...times)) / SECOND), 'one job for each time')
+    const seconds = Math.ceil((Math.max(...times) - Math.min(...times)) / SECOND)
+    assert.ok(deliveries().length <= 1 + seconds, 'one job for each time')
     assert.equal(await stage.soon(stage.adapter.unschedule!(schedule.name), 'unschedule'), true)
   })
 
@@ -49,7 +52,8 @@ export function schedules (options: ConformanceOptions): void {
     await stage.soon(stage.adapter.schedule!(schedule), 'schedule')
     await stage.soon(stage.adapter.schedule!({ ...schedule, task: 'replaced' }), 'schedule')
     const replaced = (): number => worker.deliveries.map(({ job }) => job.task).indexOf('replaced')
-    await stage.found(() => replaced() !== -1 && worker.deliveries.length >= replaced() + 2, 'jobs of the new schedule', shortestOf(stage).patience)
+    const hasTwo = (): boolean => replaced() !== -1 && worker.deliveries.length >= replaced() + 2
+    await stage.found(hasTwo, 'jobs of the new schedule', shortestOf(stage).patience)
     assert.ok(worker.deliveries.slice(replaced()).every(({ job }) => job.task === 'replaced'))
     await stage.soon(stage.adapter.unschedule!(schedule.name), 'unschedule')
     const before = worker.deliveries.length
@@ -59,7 +63,8 @@ export function schedules (options: ConformanceOptions): void {
   })
 
   check('refuses a schedule that is none', ['schedule'], async stage => {
-    await assert.rejects(stage.soon(stage.adapter.schedule!({ ...everyTime(stage), cron: 'every day' }), 'rejection of schedule'), Error)
+    const refused = stage.adapter.schedule!({ ...everyTime(stage), cron: 'every day' })
+    await assert.rejects(stage.soon(refused, 'rejection of schedule'), Error)
   })
 }
 

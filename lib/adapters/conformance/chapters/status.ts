@@ -90,13 +90,15 @@ export function status (options: ConformanceOptions): void {
 
   check('describes an error without code', ['status'], async stage => {
     const job = stage.job()
-    await stage.work(stage.adapter, { decide: () => ({ state: 'failed', error: new TypeError('no "code", but \u0000 and 你好') }) })
+    const message = 'no "code", but \u0000 and 你好'
+    await stage.work(stage.adapter, { decide: () => ({ state: 'failed', error: new TypeError(message) }) })
     await stage.enqueue([job])
-    assert.deepEqual((await stage.state(job.id, 'failed')).error, { name: 'TypeError', message: 'no "code", but \u0000 and 你好' })
+    assert.deepEqual((await stage.state(job.id, 'failed')).error, { name: 'TypeError', message })
   })
 
   check('keeps results of every kind', ['status', 'result'], async stage => {
-    const results = [{ deep: [{ list: [1, 'two', null] }] }, [], ['\u0000', 'ü😀'], 'text', '', 0, 1.5, true, false, null, undefined]
+    const deep = [{ list: [1, 'two', null] }]
+    const results = [{ deep }, [], ['\u0000', 'ü😀'], 'text', '', 0, 1.5, true, false, null, undefined]
     const jobs = results.map(() => stage.job())
     const byId = new Map(jobs.map(({ id }, index) => [id, results[index]]))
     await stage.work(stage.adapter, { concurrency: 3, decide: ({ id }) => completed(byId.get(id)) })
@@ -137,10 +139,11 @@ export function status (options: ConformanceOptions): void {
     return
   }
   const { timeout = 10_000 } = options
-  // Long enough for what ended to be seen first.
+  // Long enough for the ends to be seen first.
   const retention = Math.min(3_000, timeout / 3)
 
-  check('forgets jobs that have ended, and their ids, once their retention is over', ['status', 'dedupe'], async stage => {
+  const needs = ['status', 'dedupe'] as const
+  check('forgets jobs that have ended, and their ids, once their retention is over', needs, async stage => {
     const adapter = await stage.start({ retention: { completed: retention, failed: retention } })
     const [good, bad] = [stage.job(), stage.job({ task: 'bad' })]
     const worker = await stage.work(adapter, { decide: ({ task }) => task === 'bad' ? failed() : completed() })
@@ -156,7 +159,8 @@ export function status (options: ConformanceOptions): void {
     }, 'the end of the retention', retention)
     const [anew] = await stage.soon(adapter.enqueue([good]), 'enqueue')
     assert.notEqual(anew?.deduplicated, true)
-    await stage.found(() => worker.ids.filter(id => id === good.id).length === 2, 'delivery of the job that was stored anew')
+    const cameTwice = (): boolean => worker.ids.filter(id => id === good.id).length === 2
+    await stage.found(cameTwice, 'delivery of the job that was stored anew')
   })
 
   check('keeps failed jobs for longer than completed ones, where it is told so', ['status'], async stage => {
@@ -175,5 +179,6 @@ export function status (options: ConformanceOptions): void {
 }
 
 function assertError ({ error }: JobInfo, message: string): void {
-  assert.deepEqual(error, { name: 'Mishap', message, code: 'CONFORMANCE_MISHAP' }, 'error: name, message and code, no stack, no cause')
+  const expected = { name: 'Mishap', message, code: 'CONFORMANCE_MISHAP' }
+  assert.deepEqual(error, expected, 'error: name, message and code, no stack, no cause')
 }

@@ -44,7 +44,9 @@ export function verdicts (options: ConformanceOptions): void {
 
   check('lets other jobs pass while one waits for its next attempt', ['retry'], async stage => {
     const [first, second] = [stage.job(), stage.job()]
-    const worker = await stage.work(stage.adapter, { decide: ({ id, attempt }) => id === first.id && attempt === 1 ? retrying(300) : completed() })
+    const decide = ({ id, attempt }: ActiveJob): JobVerdict =>
+      id === first.id && attempt === 1 ? retrying(300) : completed()
+    const worker = await stage.work(stage.adapter, { decide })
     await stage.enqueue([first, second])
     await worker.take(3)
     assert.deepEqual(worker.ids, [first.id, second.id, first.id])
@@ -90,7 +92,8 @@ export function verdicts (options: ConformanceOptions): void {
     assert.deepEqual({ id, attempt }, { id: job.id, attempt: 2 })
   })
 
-  check('records the right end of each of 200 jobs, whatever happens to the others', ['delay', 'retry', 'status'], async stage => {
+  const needs = ['delay', 'retry', 'status'] as const
+  check('records the right end of each of 200 jobs, whatever happens to the others', needs, async stage => {
     const ends = [completed('right'), failed('right'), cancelled()]
     const jobs = Array.from({ length: 200 }, (_, index) => {
       const script: JobVerdict[] = []
@@ -99,7 +102,8 @@ export function verdicts (options: ConformanceOptions): void {
       if (index % 4 === 3) script.push(retrying(0), retrying(0))
       const end = ends[index % ends.length]!
       script.push(end)
-      return { job: stage.job(), script, end: end.state, attempts: script.filter(({ state }) => state !== 'postponed').length }
+      const attempts = script.filter(({ state }) => state !== 'postponed').length
+      return { job: stage.job(), script, end: end.state, attempts }
     })
     const scripts = new Map(jobs.map(({ job, script }) => [job.id, script.values()]))
     const decide = ({ id }: ActiveJob): JobVerdict => scripts.get(id)!.next().value ?? failed('delivered too often')

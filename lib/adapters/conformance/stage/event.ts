@@ -1,4 +1,4 @@
-/** ms between two looks at what tells nobody when it changes. */
+/** ms between two looks at something that does not tell when it changes. */
 const INTERVAL = 20
 
 /** ms that clocks and timers may be early. */
@@ -19,7 +19,7 @@ export async function soon<T> (promise: Promise<T>, timeout: number, what: strin
   }
 }
 
-/** The first thing that the probe finds; looked for again and again, as long as it takes or may take. */
+/** Asks the probe again and again, and returns the first thing that it finds. Rejects when that takes too long. */
 export async function found<T> (probe: () => Promise<Found<T>> | Found<T>, timeout: number, what: string): Promise<T> {
   const end = Date.now() + timeout
   while (true) {

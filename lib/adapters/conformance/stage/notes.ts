@@ -2,7 +2,7 @@ import type { StartOptions } from '../../../../types/index.ts'
 
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** A logger that counts what it is told. */
+/** A logger that counts its lines. */
 export class Notes {
   readonly counts: Record<string, number> = {}
   readonly log: StartOptions['log']

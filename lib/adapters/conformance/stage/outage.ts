@@ -17,7 +17,8 @@ export class Outage {
   readonly #end: () => Promise<void>
   #on = false
 
-  constructor (kind: 'is down' | 'hangs', begin: () => Promise<void>, end: () => Promise<void>, { deadline = 5_000, recovery = 60_000 }: Faults) {
+  constructor (kind: Outage['kind'], begin: () => Promise<void>, end: () => Promise<void>, faults: Faults) {
+    const { deadline = 5_000, recovery = 60_000 } = faults
     this.kind = kind
     this.deadline = deadline
     this.recovery = recovery
@@ -45,9 +46,14 @@ export function outages (faults: Faults): Outage[] {
   return kinds
 }
 
-/** Sends jobs, in good times and bad, and keeps the books of what it was told about each. */
+/** Sends jobs, in good times and bad, and keeps the books of the answers. */
 export class Producer {
-  readonly answers: Record<Answer, Map<string, Job>> = { acknowledged: new Map(), refused: new Map(), unsure: new Map() }
+  readonly answers: Record<Answer, Map<string, Job>> = {
+    acknowledged: new Map(),
+    refused: new Map(),
+    unsure: new Map()
+  }
+
   readonly #stage: Stage
   readonly #adapter: QueueAdapter
   readonly #outage: Outage
@@ -76,14 +82,21 @@ export class Producer {
     }))
   }
 
-  /** Sends what may or may not have been stored again, under the same ids, until it surely has been. */
+  /** Sends the jobs again, under the same ids, that may or may not have been stored, until they surely have been. */
   async settle (): Promise<void> {
-    for (const job of [...this.answers.unsure.values()]) await this.#stage.found(async () => await this.send(job) === 'acknowledged', 'acknowledgement', this.#outage.recovery)
+    for (const job of [...this.answers.unsure.values()]) await this.acknowledge(job)
+  }
+
+  /** Sends a job until it is acknowledged. */
+  async acknowledge (job: Job): Promise<void> {
+    const isAcknowledged = async (): Promise<boolean> => await this.send(job) === 'acknowledged'
+    await this.#stage.found(isAcknowledged, 'acknowledgement', this.#outage.recovery)
   }
 
   async #ask (job: Job): Promise<Answer> {
     // The time of an answer is bounded by the contract, not by the patience of the test.
-    const [result] = await soon(Promise.allSettled([this.#adapter.enqueue([job])]), this.#outage.deadline, 'an answer of enqueue')
+    const settled = Promise.allSettled([this.#adapter.enqueue([job])])
+    const [result] = await soon(settled, this.#outage.deadline, 'an answer of enqueue')
     const error: unknown = result.status === 'rejected' ? result.reason : result.value[0]?.error
     if (error === undefined) return 'acknowledged'
     assert.ok(error instanceof Error, 'enqueue rejects with an Error')

@@ -13,7 +13,7 @@ interface WorkSettings {
   patience?: number
 }
 
-/** What one test plays on: queues of its own, adapters on the one store, workers; all closed at its end. */
+/** The stage of one test: queues of its own, adapters on the one store, workers; all closed at its end. */
 export class Stage {
   readonly options: ConformanceOptions
   readonly timeout: number
@@ -22,7 +22,7 @@ export class Stage {
   readonly notes: Notes = new Notes()
   /** Started, and able to work. */
   adapter!: QueueAdapter
-  /** What has to be undone before the adapters close. */
+  /** Steps that undo things before the adapters close. */
   readonly undo: (() => Promise<unknown>)[] = []
   readonly #adapters: QueueAdapter[] = []
   readonly #workers: Worker[] = []
@@ -48,7 +48,8 @@ export class Stage {
     return { queues: [this.queue, this.otherQueue], log: this.notes.log }
   }
 
-  async work (adapter: QueueAdapter = this.adapter, { queue = this.queue, concurrency = 1, decide, patience = 0 }: WorkSettings = {}): Promise<Worker> {
+  async work (adapter: QueueAdapter = this.adapter, settings: WorkSettings = {}): Promise<Worker> {
+    const { queue = this.queue, concurrency = 1, decide, patience = 0 } = settings
     const worker = new Worker(this.timeout, decide)
     this.#workers.push(worker)
     worker.consumer = await soon(adapter.work(queue, worker.run, { concurrency }), this.timeout + patience, 'work')
@@ -78,7 +79,7 @@ export class Stage {
     for (const { error } of receipts) if (error !== undefined) throw error
   }
 
-  /** Stores a job behind all others, and waits until a worker has it: whatever was ready before has been delivered by then. */
+  /** Stores a job behind all others, and waits until a worker has it: all that was ready before has come by then. */
   async marker (worker: Worker, given?: Partial<Job>, adapter?: QueueAdapter): Promise<void> {
     const marker = this.job({ task: 'marker', priority: 1, ...given })
     await this.enqueue([marker], adapter)
@@ -106,7 +107,7 @@ export class Stage {
     return await soon(promise, this.timeout, what)
   }
 
-  /** @param patience ms on top of the timeout, for what has its own time. */
+  /** @param patience ms on top of the timeout, for a thing that has its own time. */
   async found<T> (probe: () => Promise<Found<T>> | Found<T>, what: string, patience = 0): Promise<T> {
     return await found(probe, this.timeout + patience, what)
   }

@@ -11,7 +11,7 @@ export function completed (result?: unknown): Verdict<'completed'> {
   return { state: 'completed', result }
 }
 
-/** For a worker that completes whatever comes. */
+/** For a worker that completes every job. */
 export const complete = (): Verdict<'completed'> => completed()
 
 export function failed (message = 'failed for good'): Verdict<'failed'> {

@@ -76,6 +76,11 @@ export class Worker {
     return taken
   }
 
+  /** Whether it was given the job of each id. */
+  has (...ids: string[]): boolean {
+    return ids.every(id => this.ids.includes(id))
+  }
+
   /** From now on completes all runs, those to come too. */
   release (): this {
     this.#decide ??= () => completed()

@@ -1,10 +1,10 @@
-/** A sleep that can be cut short, also before it begins. */
-export class Alarm {
-  #rung = false
+/** A sleep that can be ended early, also before it begins. */
+export class WakeUp {
+  #awake = false
   #wake: (() => void) | undefined
 
   async sleep (ms: number): Promise<void> {
-    if (!this.#rung) {
+    if (!this.#awake) {
       let timer: NodeJS.Timeout | undefined
       await new Promise<void>(resolve => {
         this.#wake = resolve
@@ -12,11 +12,11 @@ export class Alarm {
       })
       clearTimeout(timer)
     }
-    this.#rung = false
+    this.#awake = false
   }
 
-  ring (): void {
-    this.#rung = true
+  wake (): void {
+    this.#awake = true
     this.#wake?.()
   }
 }

@@ -1,11 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
+import type { TroubleLog } from '../kit/trouble-log.ts'
 import type { Connection } from './connection.ts'
-
-export const DELETE: string = `
-  delete from background_tasks_jobs where sequence in (
-    select sequence from background_tasks_jobs where state = ? and ended_at <= ? order by ended_at limit ?
-  )`
+import { DELETE } from './statements.ts'
 
 const LONGEST_PAUSE = 60_000
 const SHORTEST_PAUSE = 500
@@ -17,19 +13,21 @@ const LARGEST_BATCH = 1_000
 export class Sweeper {
   readonly #connection: Connection
   readonly #retention: Readonly<Record<'completed' | 'cancelled' | 'failed', number>>
-  readonly #log: FastifyBaseLogger
+  readonly #log: TroubleLog
   #timer: NodeJS.Timeout | undefined
   #batch = 100
   #stopped = false
 
-  constructor (connection: Connection, { completed, failed }: { completed: number, failed: number }, log: FastifyBaseLogger) {
+  constructor (connection: Connection, retention: { completed: number, failed: number }, log: TroubleLog) {
+    const { completed, failed } = retention
     this.#connection = connection
     this.#retention = { completed, cancelled: completed, failed }
     this.#log = log
   }
 
   start (): void {
-    const pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, Math.min(...Object.values(this.#retention)) / 2))
+    const shortest = Math.min(...Object.values(this.#retention))
+    const pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, shortest / 2))
     this.#timer ??= setTimeout(() => {
       void this.#sweepAll().then(() => {
         this.#timer = undefined
@@ -47,7 +45,7 @@ export class Sweeper {
     try {
       for (const [state, retention] of Object.entries(this.#retention)) await this.#sweep(state, retention)
     } catch (err) {
-      if (!this.#stopped) this.#log.warn({ err }, 'sqlite queue: jobs that ended long ago could not be deleted, which is tried again')
+      if (!this.#stopped) this.#log.warn('jobs that ended long ago could not be deleted, which is tried again', { err })
     }
   }
 

@@ -1,9 +1,13 @@
-import type { Cancellation, Job, JobVerdict, Receipt } from '../../../types/index.ts'
+import type { Cancellation, Job, JobData, JobVerdict, Receipt } from '../../../types/index.ts'
 import { MAX_TIMER } from '../../check.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_OVERFLOW } from '../../errors.ts'
 import { describeFailure } from '../../failure.ts'
 import { jsonCopy } from '../../json.ts'
+import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
+import { Delivery } from '../kit/delivery.ts'
 import { StoredJob } from './job.ts'
+
+export const unavailable: MakeUnavailable = unavailableOf('memory')
 
 const HIGHEST = 100
 
@@ -18,7 +22,7 @@ export interface Waiter {
   wake (): void
 }
 
-/** What a queue's server would be: keeps the jobs, and says whose turn it is. */
+/** In place of a queue's server: keeps the jobs, and says whose turn it is. */
 export class MemoryStore {
   readonly #limits: StoreLimits
   readonly #jobs = new Map<string, StoredJob>()
@@ -36,7 +40,9 @@ export class MemoryStore {
     const { id, task, delay } = job
     const { maxPending } = this.#limits
     if (this.find(id) !== undefined) return { id, deduplicated: true }
-    if (this.#jobs.size - this.#ended.size >= maxPending) return { id, error: new FST_ERR_BGT_OVERFLOW(task, maxPending) }
+    if (this.#jobs.size - this.#ended.size >= maxPending) {
+      return { id, error: new FST_ERR_BGT_OVERFLOW(task, maxPending, maxPending) }
+    }
     const stored = new StoredJob(job)
     this.#jobs.set(id, stored)
     this.#wait(stored, 'scheduled', delay)
@@ -50,25 +56,40 @@ export class MemoryStore {
     return undefined
   }
 
+  cancel (id: string): Cancellation {
+    const job = this.find(id)
+    if (job === undefined) return 'not-found'
+    if (job.info.endedAt !== undefined) return 'finished'
+    if (job.delivery !== undefined) {
+      job.delivery.abort('cancelled')
+      return 'running'
+    }
+    clearTimeout(job.timer)
+    this.#lineOf(job).delete(job)
+    job.info.error = describeFailure(new FST_ERR_BGT_CANCELLED(job.task))
+    this.#end(job, 'cancelled')
+    return 'cancelled'
+  }
+
   /** The next job of the queue, which from now on is running. */
-  take (queue: string): StoredJob | undefined {
+  take (queue: string): Delivery | undefined {
     for (const line of this.#linesOf(queue)) {
       const [job] = line
       if (job === undefined) continue
       line.delete(job)
-      job.run = new AbortController()
       job.info.state = 'running'
       job.info.attempts++
       job.info.startedAt = Date.now()
-      return job
+      return (job.delivery = this.#deliver(job))
     }
     return undefined
   }
 
   /** Records what came of a run, unless the job was taken back from it. */
-  settle (job: StoredJob, run: AbortController, verdict: JobVerdict): void {
-    if (job.run !== run) return
-    job.run = undefined
+  settle (delivery: Delivery, verdict: JobVerdict): void {
+    const job = this.#heldBy(delivery)
+    if (job === undefined) return
+    job.delivery = undefined
     if (verdict.state !== 'completed') job.info.error = describeFailure(verdict.error)
     switch (verdict.state) {
       case 'retrying':
@@ -82,32 +103,12 @@ export class MemoryStore {
     this.#end(job, verdict.state)
   }
 
-  progress (job: StoredJob, run: AbortController, value: unknown): void {
-    if (job.run === run) job.info.progress = jsonCopy(value, Infinity)
-  }
-
   /** Takes a job from a worker that has closed, and gives it to the next. */
-  takeBack (job: StoredJob, run: AbortController, reason: Error): void {
-    if (job.run !== run) return
-    job.run = undefined
-    run.abort(reason)
+  takeBack (delivery: Delivery): void {
+    const job = this.#heldBy(delivery)
+    if (job === undefined) return
+    job.delivery = undefined
     this.#line(job)
-  }
-
-  cancel (id: string): Cancellation {
-    const job = this.find(id)
-    if (job === undefined) return 'not-found'
-    if (job.info.endedAt !== undefined) return 'finished'
-    const error = new FST_ERR_BGT_CANCELLED(job.task)
-    if (job.run !== undefined) {
-      job.run.abort(error)
-      return 'running'
-    }
-    clearTimeout(job.timer)
-    this.#lineOf(job).delete(job)
-    job.info.error = describeFailure(error)
-    this.#end(job, 'cancelled')
-    return 'cancelled'
   }
 
   /** Forgets everything. */
@@ -116,6 +117,22 @@ export class MemoryStore {
     this.#jobs.clear()
     this.#ended.clear()
     this.#lines.clear()
+  }
+
+  #deliver ({ queue, task, data, info }: StoredJob): Delivery {
+    const { id, attempts: attempt } = info
+    const progress = async (value: unknown): Promise<void> => {
+      if (this.#heldBy(delivery) !== undefined) info.progress = jsonCopy(value, Infinity)
+    }
+    const delivered = { id, queue, task, data: JSON.parse(data) as JobData, attempt, progress }
+    const delivery = new Delivery(delivered, unavailable)
+    return delivery
+  }
+
+  /** The job, unless this delivery has lost it. */
+  #heldBy (delivery: Delivery): StoredJob | undefined {
+    const job = this.#jobs.get(delivery.id)
+    return job?.delivery === delivery ? job : undefined
   }
 
   #wait (job: StoredJob, state: 'scheduled' | 'retrying', delay: number): void {
