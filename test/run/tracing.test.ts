@@ -3,6 +3,7 @@ import { channel, type ChannelListener, tracingChannel } from 'node:diagnostics_
 import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { makeApp } from '../helpers/app.ts'
+import { latch } from '../helpers/latch.ts'
 
 const attempts = tracingChannel('fastify-background-tasks.task')
 const steps = ['start', 'end', 'asyncStart', 'asyncEnd', 'error'] as const
@@ -93,17 +94,19 @@ await t.test('a store bound to the start is there in the task, beside that of th
   attempts.start.bindStore(spans, message => `span of ${(message as Message)['name'] as string}`)
   t.teardown(() => attempts.start.unbindStore(spans))
   const app = await makeApp(t)
+  const thrown = latch()
   const seen: unknown[] = []
   const see = (): void => { seen.push([tenants.getStore(), spans.getStore()]) }
   tenants.run('acme', () => {
     app.backgroundTasks.add(function sync () { see() })
     app.backgroundTasks.add(async function later () {
       see()
-      await setImmediate()
+      await thrown.opened
       see()
     })
     app.backgroundTasks.add(function thrower () {
       see()
+      thrown.open()
       throw boom
     })
   })
