@@ -28,7 +28,7 @@ export function project (t: Test, files: Record<string, string>): string {
 
 /** README's first example, with what it leaves to the reader. Its port comes from the environment. */
 export function firstExample (): string {
-  const [{ code }] = snippetsOf('README.md') as [{ code: string }]
+  const { code } = snippetsOf('README.md')[0]!
   return `${code.replace('port: 3000', 'port: Number(process.env.PORT)')}
     async function createUser ({ email }) { return { email } }
     async function sendWelcomeMail (email) { console.log('welcome, ' + email) }
