@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { build } from '../helpers/build.ts'
@@ -87,6 +87,13 @@ async function environmentOf (t: Test, engine: Engine): Promise<NodeJS.ProcessEn
 await t.test('every example of the folder is run', async t => {
   const files = readdirSync(join(root, 'examples/queue')).filter(file => !helpers.includes(file))
   t.strictSame(files.sort(), Object.keys(examples).map(name => `${name}.js`).sort())
+})
+
+await t.test('docs/queues.md says which are for one engine only', async t => {
+  const only = (wanted: Engine): string[] => Object.entries(examples)
+    .filter(([, { engines }]) => engines.join() === wanted).map(([name]) => `\`${name}.js\``)
+  const says = `${only('bullmq').join(' and ')} are for BullMQ only, ${only('sqlite').join(' and ')} is for SQLite only`
+  t.match(readFileSync(join(root, 'docs/queues.md'), 'utf8'), says)
 })
 
 for (const engine of everywhere) {
