@@ -39,3 +39,17 @@ export function withDefaults<T extends object> ({ properties }: TObject, given: 
   })
   return Object.fromEntries(entries) as Required<T>
 }
+
+/** Whether a word is another one mistyped: up to two letters too many, too few or wrong. */
+export function isAlmost (word: string, other: string): boolean {
+  return word.toLowerCase() === other.toLowerCase() || distance(word, other, 2) <= 2
+}
+
+/** The number of letters to insert, delete or replace; above `limit` some number that is greater. */
+function distance (a: string, b: string, limit: number): number {
+  if (a === '' || b === '') return a.length + b.length
+  if (limit < 0) return 1
+  if (a[0] === b[0]) return distance(a.slice(1), b.slice(1), limit)
+  const ways = [[a.slice(1), b], [a, b.slice(1)], [a.slice(1), b.slice(1)]] as const
+  return 1 + Math.min(...ways.map(([rest, other]) => distance(rest, other, limit - 1)))
+}

@@ -1,8 +1,8 @@
 import { type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { BackgroundTasksOptions, Hooks, QueueAdapter, TracePropagation } from '../types/index.ts'
-import { check, type Checker, count, MAX_TIMER, ms, oneOf, withDefaults } from './check.ts'
-import { FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
+import { check, type Checker, count, isAlmost, MAX_TIMER, ms, oneOf, withDefaults } from './check.ts'
+import { FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER } from './errors.ts'
 import { Registry } from './task/registry.ts'
 import { endings, hook, taskHooks } from './task/settings.ts'
 
@@ -52,9 +52,6 @@ const checker: Checker = TypeCompiler.Compile(optionsSchema)
 /** Options that the registry, or a completed object, replaces. */
 type Resolved = 'tasks' | 'when' | 'timeout' | 'status'
 
-/** Options of `register` itself, which Fastify hands to the plugin too. */
-type Fastifys = Record<'prefix' | 'logLevel' | 'logSerializers', unknown>
-
 /** All that is known of an application once the plugin is registered on it. */
 export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 'adapter' | 'trace' | Resolved>>> {
   readonly adapter: QueueAdapter | undefined
@@ -64,12 +61,27 @@ export interface Options extends Readonly<Required<Omit<BackgroundTasksOptions, 
 }
 
 /**
+ * Leaves out what others are told with the same object, as @fastify/autoload hands the application's options to
+ * each plugin. A name that is almost one of ours is an error.
+ */
+function ownOptions (given: BackgroundTasksOptions): BackgroundTasksOptions {
+  const known = Object.keys(properties)
+  const unknown = Object.keys(given).filter(name => !known.includes(name))
+  for (const name of unknown) {
+    const meant = known.find(other => isAlmost(name, other))
+    if (meant === undefined) continue
+    throw new FST_ERR_BGT_INVALID_OPTIONS('options', `Unknown option "${name}". Did you mean "${meant}"?`)
+  }
+  return Object.fromEntries(Object.entries(given).filter(([name]) => known.includes(name)))
+}
+
+/**
  * Checks the options of the plugin and completes them; the only place that does.
  *
  * @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_DUPLICATE_TASK
  */
 export function resolveOptions (given: BackgroundTasksOptions): Options {
-  const { prefix, logLevel, logSerializers, ...own } = given as BackgroundTasksOptions & Fastifys
+  const own = ownOptions(given)
   check(checker, 'options', own)
   const { tasks, when, timeout, ...options } = withDefaults<BackgroundTasksOptions>(optionsSchema, own)
   if (options.overflow === 'escalate' && options.adapter === undefined) {

@@ -14,17 +14,19 @@ import { StatusBook } from './in-process/status-book.ts'
 import { resolveOptions } from './options.ts'
 import { Queue } from './queue/queue.ts'
 import { Events } from './run/events.ts'
+import { LoopWatch } from './run/loop-watch.ts'
 
 async function register (app: FastifyInstance, given: BackgroundTasksOptions): Promise<void> {
   if (app.hasRequestDecorator('backgroundTasks')) throw new FST_ERR_BGT_ALREADY_REGISTERED()
 
   const options = resolveOptions({ ...given })
   const events = new Events(options.hooks)
-  const queue = new Queue(events, options)
+  const loopWatch = new LoopWatch(events)
+  const queue = new Queue(events, loopWatch, options)
   const book = new StatusBook(options)
   const accounts = new Accounts(events, book)
   const escalation = new Escalation(accounts, events, queue.producer, options.overflow)
-  const dispatcher = new Dispatcher(accounts, escalation, book, events, options.concurrency)
+  const dispatcher = new Dispatcher(accounts, escalation, book, events, loopWatch, options.concurrency)
   const intake = new Intake(dispatcher, escalation, options)
   const requests = new RequestsUnderWay()
 

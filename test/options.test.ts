@@ -74,7 +74,7 @@ const refused: [options: object, message: string][] = [
   [{ hooks: { onTaskStart: 'log' } }, "Invalid options/hooks/onTaskStart: Expected function, got 'log'"],
   [{ hooks: { onStartup: null } }, 'Invalid options/hooks/onStartup: Expected function, got null'],
   [{ hooks: { onTaskEnd: run } }, 'Invalid options/hooks/onTaskEnd: Unexpected property, got [Function: run]'],
-  [{ concurency: 4 }, 'Invalid options/concurency: Unexpected property, got 4'],
+  [{ concurency: 4 }, 'Invalid options: Unknown option "concurency". Did you mean "concurrency"?'],
   [{ adapter: {} }, 'Invalid options/adapter/name: Expected required property, got undefined']
 ]
 
@@ -132,4 +132,13 @@ await t.test('a task that escalates needs an adapter', async t => {
     code: 'FST_ERR_BGT_NO_ADAPTER',
     message: '"escalate" of task "escalating" needs a queue adapter, and none is configured'
   })
+})
+
+await t.test('options of others, as an autoload application hands on, are left alone', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const foreign = { ajv: {}, pluginTimeout: 5, dbUrl: 'postgres://', c: 1, logger: true, constructor: Object }
+  await app.register(backgroundTasks, { ...foreign, maxPending: 1 })
+  app.backgroundTasks.add(() => {})
+  t.throws(() => app.backgroundTasks.add(() => {}), { code: 'FST_ERR_BGT_OVERFLOW' })
 })

@@ -16,7 +16,7 @@ export class RequestsUnderWay {
   /** Called for every request, so it costs one look. */
   take ({ raw: incoming }: FastifyRequest, { raw }: FastifyReply): void {
     // light-my-request's.
-    if (!('_lightMyRequest' in incoming)) return
+    if ((incoming as { _lightMyRequest?: object })._lightMyRequest === undefined) return
     this.#injected.add(raw)
     raw.once('close', () => this.#injected.delete(raw))
   }

@@ -6,6 +6,7 @@ import type { Ending, Outcome } from '../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_CLOSED, FST_ERR_BGT_SHUTDOWN } from '../errors.ts'
 import { Attempt } from '../run/attempt.ts'
 import { type Events, isInLostHook } from '../run/events.ts'
+import { BLOCKING, type LoopWatch } from '../run/loop-watch.ts'
 import type { Stop, Verdict } from '../run/verdict.ts'
 import { type Accounts, loss } from './accounts.ts'
 import type { AddedTask } from './added-task.ts'
@@ -17,9 +18,6 @@ import type { StatusBook } from './status-book.ts'
 
 /** ms of a turn of the event loop after which no further task starts, so that responses come first. */
 const TURN = 1
-
-/** ms after which a task that kept the event loop to itself is named in the log. */
-const BLOCKING = 100
 
 type TaskLane = Lane<AddedTask>
 
@@ -41,6 +39,7 @@ export class Dispatcher implements Owner<AddedTask> {
   readonly #escalation: Escalation
   readonly #book: StatusBook
   readonly #events: Events
+  readonly #loopWatch: LoopWatch
   readonly #concurrency: number
   readonly #ready = new Fifo<TaskLane>()
   /** Every lane with a task that has not ended. */
@@ -55,12 +54,20 @@ export class Dispatcher implements Owner<AddedTask> {
   #draining = false
   #closed = false
 
-  constructor (accounts: Accounts, escalation: Escalation, book: StatusBook, events: Events, concurrency: number) {
+  constructor (
+    accounts: Accounts, escalation: Escalation, book: StatusBook, events: Events, loopWatch: LoopWatch,
+    concurrency: number
+  ) {
     this.#accounts = accounts
     this.#escalation = escalation
     this.#book = book
     this.#events = events
+    this.#loopWatch = loopWatch
     this.#concurrency = concurrency
+    loopWatch.add({
+      running: () => accounts.running,
+      attempts: () => this.#lanes.items().flatMap(({ attempt }) => attempt ?? [])
+    })
   }
 
   /** Tasks that have not started, or wait for their next attempt. */
@@ -220,6 +227,7 @@ export class Dispatcher implements Owner<AddedTask> {
     const started = this.#started
     this.#started = []
     for (const attempt of started) if (attempt.running) attempt.watch()
+    this.#loopWatch.wake()
   }
 
   #hasRoom (): boolean {
@@ -234,8 +242,10 @@ export class Dispatcher implements Owner<AddedTask> {
     if (attempt.running) this.#started.push(attempt)
   }
 
-  readonly #ended = ({ run: task, startedAt }: Attempt<AddedTask>, verdict: Verdict): void => {
+  readonly #ended = (attempt: Attempt<AddedTask>, verdict: Verdict): void => {
+    const { run: task, startedAt } = attempt
     const { lane } = task
+    this.#loopWatch.ended(attempt)
     lane.attempt = undefined
     if (verdict.state !== 'retrying' || this.#draining) {
       this.#settle(task, verdict, startedAt)

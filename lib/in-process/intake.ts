@@ -5,7 +5,9 @@ import type { Origin } from '../queue/jobs.ts'
 import { isTask } from '../task/define.ts'
 import { nameOf, refuseGenerator } from '../task/function.ts'
 import type { Registry } from '../task/registry.ts'
-import { readAddOptions, readTaskOptions, resolveTaskOptions, taskOptions, type TaskSettings } from '../task/settings.ts'
+import {
+  readAddOptions, readTaskOptions, resolveTaskOptions, taskOptions, type TaskSettings
+} from '../task/settings.ts'
 import { isThenable } from '../thenable.ts'
 import { AddedTask, type Form, type UserFunction } from './added-task.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -14,7 +16,8 @@ import { Lane } from './lane.ts'
 
 type TaskLane = Lane<AddedTask>
 
-const RUNS_ALREADY = 'add expects a function, got a promise, whose work has begun: add(() => work()) begins it after the response'
+const RUNS_ALREADY =
+  'add expects a function, got a promise, whose work has begun: add(() => work()) begins it after the response'
 
 /** Names that nobody gives a property of an argument by chance. */
 const unmistakable = ['retry', 'when', 'hooks']

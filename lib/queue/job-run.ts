@@ -5,12 +5,14 @@ import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_SHUTDOWN } from '../errors.ts'
 import { jsonCopy } from '../json.ts'
 import { Attempt } from '../run/attempt.ts'
 import type { Events } from '../run/events.ts'
+import { BLOCKING, type LoopWatch } from '../run/loop-watch.ts'
 import { TaskRun } from '../run/task-run.ts'
 import type { Verdict } from '../run/verdict.ts'
 import type { DefinedSettings } from '../task/registry.ts'
 
 interface Surroundings {
   readonly events: Events
+  readonly loopWatch: LoopWatch
   readonly log: FastifyBaseLogger
   readonly stats: WorkerStats
   /** Bytes of JSON that a result may have; 0 where the queue keeps none. */
@@ -35,6 +37,10 @@ export class JobRun extends TaskRun {
     this.#job = job
     this.#surroundings = surroundings
     this.#attempt = new Attempt<TaskRun>(this, performance.now(), (_attempt, verdict) => this.#resolve(verdict))
+  }
+
+  get begun (): Attempt {
+    return this.#attempt
   }
 
   get requestId (): string | undefined {
@@ -74,8 +80,7 @@ export class JobRun extends TaskRun {
       signal.addEventListener('abort', () => this.#cancel(), { once: true })
       this.#surroundings.events.started(this)
     }
-    this.#attempt.start()
-    if (this.#attempt.running) this.#attempt.watch()
+    this.#start()
     return this.#tell(await this.#verdict)
   }
 
@@ -104,8 +109,20 @@ export class JobRun extends TaskRun {
     }
   }
 
+  #start (): void {
+    const { events, loopWatch } = this.#surroundings
+    const began = performance.now()
+    this.#attempt.start()
+    const blocked = performance.now() - began
+    if (blocked > BLOCKING) events.blocked(this, blocked)
+    if (!this.#attempt.running) return
+    this.#attempt.watch()
+    loopWatch.wake()
+  }
+
   #tell (verdict: Verdict): JobVerdict {
-    const { events } = this.#surroundings
+    const { events, loopWatch } = this.#surroundings
+    loopWatch.ended(this.#attempt)
     if (verdict.state === 'retrying') {
       events.retrying(this, verdict)
       return verdict

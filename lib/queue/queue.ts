@@ -8,6 +8,7 @@ import type {
 import { check, type Checker } from '../check.ts'
 import { FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NOT_READY } from '../errors.ts'
 import type { Events } from '../run/events.ts'
+import type { LoopWatch } from '../run/loop-watch.ts'
 import { requireCapability } from '../task/capability.ts'
 import type { Registry } from '../task/registry.ts'
 import { taskName } from '../task/settings.ts'
@@ -40,16 +41,18 @@ export class Queue {
   readonly producer: Producer | undefined
   readonly #jobs: Jobs
   readonly #events: Events
+  readonly #loopWatch: LoopWatch
   readonly #options: Options
   readonly #workers: Worker[] = []
   #started = false
 
-  constructor (events: Events, options: Options) {
+  constructor (events: Events, loopWatch: LoopWatch, options: Options) {
     const { adapter, registry, enqueueTimeout } = options
     this.adapter = adapter
     this.#jobs = new Jobs(options)
     this.producer = adapter && new Producer(adapter, this.#jobs, registry, enqueueTimeout)
     this.#events = events
+    this.#loopWatch = loopWatch
     this.#options = options
   }
 
@@ -118,7 +121,8 @@ export class Queue {
     const adapter = this.#require('work')
     const { registry, drainTimeout, maxPayload, trace } = this.#options
     const options = resolveWorkerOptions(given, { queues: registry.queues, drainTimeout })
-    const worker = new Worker(adapter, { ...host, events: this.#events, registry, maxPayload, trace }, options)
+    const parts = { events: this.#events, loopWatch: this.#loopWatch, registry, maxPayload, trace }
+    const worker = new Worker(adapter, { ...host, ...parts }, options)
     this.#workers.push(worker)
     await worker.start()
     return worker

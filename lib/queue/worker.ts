@@ -4,6 +4,7 @@ import type {
 } from '../../types/index.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
 import type { Events } from '../run/events.ts'
+import type { LoopWatch } from '../run/loop-watch.ts'
 import type { DefinedSettings, Registry } from '../task/registry.ts'
 import { within } from '../time.ts'
 import { JobRun } from './job-run.ts'
@@ -22,6 +23,7 @@ export interface Application {
   /** The name that a request's id has in log lines. */
   readonly requestIdLabel: string
   readonly events: Events
+  readonly loopWatch: LoopWatch
   readonly registry: Registry
   readonly maxPayload: number
   readonly trace: TracePropagation | undefined
@@ -54,6 +56,10 @@ export class Worker implements WorkerHandle {
     this.#adapter = adapter
     this.#application = application
     this.#options = options
+    application.loopWatch.add({
+      running: () => this.#runs.size,
+      attempts: () => Array.from(this.#runs, ({ begun }) => begun)
+    })
   }
 
   get #log (): FastifyBaseLogger {
@@ -117,9 +123,9 @@ export class Worker implements WorkerHandle {
   #perform (job: ActiveJob, settings: DefinedSettings): Promise<JobVerdict> {
     const log = this.#logFor(job)
     return continueTrace(job, this.#application.trace, log, async () => {
-      const { events, maxPayload } = this.#application
+      const { events, loopWatch, maxPayload } = this.#application
       const maxResult = this.#adapter.capabilities.result ? maxPayload : 0
-      const run = new JobRun(job, settings, { events, log, stats: this.#stats, maxResult })
+      const run = new JobRun(job, settings, { events, loopWatch, log, stats: this.#stats, maxResult })
       this.#runs.add(run)
       const verdict = await run.perform()
       this.#runs.delete(run)

@@ -3,7 +3,9 @@ import type { Outcome, TaskEvent, TaskHooks } from '../../types/index.ts'
 import { toError } from '../errors.ts'
 import { hookNames } from '../task/settings.ts'
 import { isThenable } from '../thenable.ts'
-import { isLogged, logBlocking, logHookError, logOutcome, logProgressError, logRetry, logStranded } from './log.ts'
+import {
+  isLogged, logBlocking, logHookError, logOutcome, logProgressError, logRetry, logStandstill, logStranded
+} from './log.ts'
 import type { TaskRun } from './task-run.ts'
 import { publishOutcome } from './tracing.ts'
 import type { Retry } from './verdict.ts'
@@ -67,6 +69,11 @@ export class Events {
 
   blocked (run: TaskRun, ms: number): void {
     logBlocking(run, ms)
+  }
+
+  /** The event loop stood still while no other task ran. */
+  mayHaveBlocked (run: TaskRun, ms: number): void {
+    logStandstill(run, ms)
   }
 
   /** What the task said of its progress is not JSON, too large, or was refused by the queue. */

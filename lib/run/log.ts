@@ -85,6 +85,10 @@ export function logBlocking (run: TaskRun, blocked: number): void {
   line('warn', run, { blocked: Math.round(blocked) }, 'blocked the event loop')
 }
 
+export function logStandstill (run: TaskRun, blocked: number): void {
+  line('warn', run, { blocked: Math.round(blocked) }, 'ran while the event loop was blocked: by it, or by a request')
+}
+
 export function logStranded (run: TaskRun, err: Error): void {
   line('error', run, { err }, 'could not be handed over to the queue')
 }

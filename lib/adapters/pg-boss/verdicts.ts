@@ -141,7 +141,9 @@ function settledAs (verdict: Recorded, retryCount: number, options: ResolvedOpti
     case 'postponed':
       return { ...failed, ...again(retryCount, maxStalled), delay: verdict.delay, output: failureOutput(verdict.error) }
     case 'given-back':
-      if (verdict.begun) return { ...failed, state: 'retry', delay: 0, retry_limit: retryCount + maxStalled, output: {} }
+      if (verdict.begun) {
+        return { ...failed, state: 'retry', delay: 0, retry_limit: retryCount + maxStalled, output: {} }
+      }
       return { ...failed, ...again(retryCount, maxStalled), delay: 0, output: {} }
   }
 }
