@@ -22,8 +22,8 @@ export interface TaskEvent {
 
 /**
  * Hooks observe: they are not awaited, and one that throws or rejects is logged and changes nothing.
- * `close()` waits for those still under way, for 1,000 ms at the most. No hook tells that a task was
- * cancelled or has escalated. In a worker, neither `onTaskSkipped` nor `onTaskLost` is called.
+ * `close()` waits for those still under way, until 1,400 ms after `drainTimeout` at the latest. In a worker,
+ * none of `onTaskSkipped`, `onTaskEscalated` and `onTaskLost` is called.
  */
 export interface TaskHooks {
   /** Before each attempt. */
@@ -47,7 +47,10 @@ export interface TaskHooks {
   }) => unknown
   /** The queue has stored the task as a job with the same `id`, and a worker runs it. */
   onTaskEscalated?: (event: TaskEvent) => unknown
-  /** The last place to save a task that this process will not run. */
+  /**
+   * The last place to save a task that this process will not run. An `add` in it that would be lost at once throws
+   * FST_ERR_BGT_CLOSED or FST_ERR_BGT_OVERFLOW, as the hook would be called for it again.
+   */
   onTaskLost?: (event: TaskEvent & { readonly reason: LossReason, readonly error: Error }) => unknown
 }
 

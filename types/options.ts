@@ -12,6 +12,9 @@ export interface BackgroundTasksOptions {
   /**
    * Tasks waiting, over all requests: also those whose response is not over, those between two attempts,
    * and those that leave for the queue without having run. Whole number from 1. Default 10,000.
+   *
+   * From half of it on, each `add` ends the request that was answered first and whose client has not read the
+   * response yet, as `answered`: its tasks run.
    */
   maxPending?: number
   /**
@@ -22,8 +25,8 @@ export interface BackgroundTasksOptions {
    *   a second.
    * - `escalate` hands a defined task to the queue and rejects others. Needs an adapter.
    *
-   * A task whose own `escalate` has `overflow` goes to the queue whatever is said here. With `reject` and
-   * `escalate` as many as `maxPending` may be on their way there; the next one is rejected.
+   * A task whose own `escalate` has `overflow` goes to the queue whatever is said here. Such tasks may wait
+   * until there are twice `maxPending`; the next one is rejected, or dropped.
    */
   overflow?: 'reject' | 'drop' | 'escalate'
   /** ms for each attempt of a task that does not say otherwise, 0 to 2,147,483,647; 0 is no limit. Default 30,000. */
@@ -31,13 +34,15 @@ export interface BackgroundTasksOptions {
   /** The ending of the request that a task runs after, where the task does not say otherwise. Default `success`. */
   when?: When
   /**
-   * ms that `close()` waits for tasks before it aborts them, 0 to 2,147,483,647. Default 10,000. Aborted
-   * tasks have 1,000 ms more to end.
+   * ms that `close()` waits for tasks before it aborts them, 0 to 2,147,483,647. Default 8,000. Aborted
+   * tasks, asynchronous hooks and the adapter have 1,800 ms more, all of them together, of which a task has 400.
+   * Requests under way, which end before, and `onShutdown` are not part of it.
    */
   drainTimeout?: number
   /**
-   * ms to wait for a handler to answer after its client has gone, 0 to 2,147,483,647. Default 5,000. If
-   * no answer comes, the request has ended as `unanswered`.
+   * ms to wait for a handler to answer after its client has gone, 0 to 2,147,483,647. Default 60,000. If
+   * no answer comes, the request has ended as `unanswered`. What the handler adds after that is judged when it
+   * answers, or as `unanswered` as many ms later.
    */
   abortGrace?: number
   /**

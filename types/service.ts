@@ -12,8 +12,10 @@ type PayloadArguments<Input, Options> = undefined extends Input
  * Adds a task that runs in this process, in one of three forms. The task keeps the AsyncLocalStorage
  * context of the call. After the drain it is recorded as `lost`, and nothing is thrown.
  *
- * @throws FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_INVALID_OPTIONS, and, where `maxPending` tasks wait, the
- * 503 FST_ERR_BGT_OVERFLOW, as `overflow` says. Tasks added before stay added.
+ * @throws FST_ERR_BGT_INVALID_TASK, also for a generator function, a promise, and options after a function;
+ * FST_ERR_BGT_INVALID_OPTIONS; and, where `maxPending` tasks wait, the 503 FST_ERR_BGT_OVERFLOW, as `overflow`
+ * says. In an onTaskLost hook also FST_ERR_BGT_CLOSED, and FST_ERR_BGT_OVERFLOW with `drop` too, for a task that
+ * would be lost at once. Tasks added before stay added.
  */
 export interface Add {
   /**
@@ -21,7 +23,7 @@ export interface Add {
    * as a whole.
    *
    * @throws FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_TASK_NOT_REGISTERED, and for a task that may escalate
-   * FST_ERR_BGT_PAYLOAD_TOO_LARGE, beside those above.
+   * FST_ERR_BGT_PAYLOAD_TOO_LARGE, or FST_ERR_BGT_INVALID_PAYLOAD where it is not JSON, beside those above.
    */
   <Input>(task: Task<Input>, ...payload: PayloadArguments<Input, TaskOptions>): TaskHandle
   /** Adds a call of `fn` with exactly these arguments. The name is the function's, the options are the plugin's. */

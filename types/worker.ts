@@ -23,9 +23,9 @@ export interface Worker {
   /** A copy of the counts as they are now. */
   stats (): WorkerStats
   /**
-   * Takes no more jobs, and resolves when those under way have ended or were given back to the queue: 2,000
-   * ms after `drainTimeout` at the latest. Never rejects: an adapter's error is logged. Called again, it
-   * returns the same promise. `app.close()` calls it too.
+   * Takes no more jobs, and resolves when those under way have ended or were given back to the queue: 1,000
+   * ms after `drainTimeout` at the latest, of which aborted jobs have 400 to end. Never rejects: an adapter's
+   * error is logged. Called again, it returns the same promise. `app.close()` calls it too.
    */
   close (): Promise<void>
 }

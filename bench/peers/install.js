@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { DEBIAN_PYTHON, npmVersions } from './list.js'
+import { npmVersions } from './list.js'
 
 const cwd = fileURLToPath(new URL('.', import.meta.url))
-const DEBIAN_PACKAGES = 'apt-get install python3-fastapi uvicorn python3-uvloop python3-httptools'
 
 function run (command, args, env = {}) {
   const { status, error, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', env: { ...process.env, ...env } })
@@ -11,19 +10,10 @@ function run (command, args, env = {}) {
   throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? stderr.trim().split('\n').at(-1)}`)
 }
 
-function pythonVersions (names) {
-  const script = 'import importlib, json, sys; ' +
-    'print(json.dumps({ name: importlib.import_module(name).__version__ for name in sys.argv[1:] }))'
-  const { status, stdout } = spawnSync(DEBIAN_PYTHON, ['-c', script, ...names], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`missing: ${DEBIAN_PACKAGES}`)
-  const python = spawnSync(DEBIAN_PYTHON, ['--version'], { encoding: 'utf8' }).stdout.trim().split(' ')[1]
-  return { python, ...JSON.parse(stdout) }
-}
-
 /** Installs and builds what the peers need, unless `done` before. Returns name -> { versions } or { notRun: why }. */
 export function install (peers, { done = false } = {}) {
   let failure
-  if (!done && peers.some(peer => peer.npm && !peer.own)) {
+  if (!done && peers.some(peer => !peer.own)) {
     try {
       // Not `npm ci`: it refuses a lock file whose registry did not have the binaries of every platform.
       run('npm', ['install', '--no-save', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'])
@@ -33,7 +23,6 @@ export function install (peers, { done = false } = {}) {
   }
 
   const ready = peer => {
-    if (peer.python) return { versions: pythonVersions(peer.python) }
     if (failure && !peer.own) throw failure
     if (peer.build && !done) run(process.execPath, peer.build.args, peer.build.env)
     return { versions: npmVersions(peer) }

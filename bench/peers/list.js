@@ -3,26 +3,14 @@ import { fileURLToPath } from 'node:url'
 
 const apps = fileURLToPath(new URL('apps/', import.meta.url))
 const require = createRequire(import.meta.url)
-export const DEBIAN_PYTHON = '/usr/bin/python3'
 
 const node = (file, env = {}) => ({ command: process.execPath, args: [file], cwd: apps, env })
 
-const uvicorn = app => ({
-  command: DEBIAN_PYTHON,
-  args: [
-    '-m', 'uvicorn', `${app}:app`, '--port', '$PORT', '--loop', 'uvloop', '--http', 'httptools',
-    '--no-access-log', '--log-level', 'warning'
-  ],
-  cwd: `${apps}python`,
-  env: { PYTHONDONTWRITEBYTECODE: '1' }
-})
-
 const fastify = ['fastify']
-const debian = ['fastapi', 'starlette', 'uvicorn', 'uvloop', 'httptools']
 
 /**
  * `reference` is what the peers are compared with besides: no framework's own way. `docs` is where its way comes
- * from, `shutdown` what stops it at SIGTERM. `npm` and `python` name the packages whose versions are reported;
+ * from, `shutdown` what stops it at SIGTERM. `npm` names the packages whose versions are reported;
  * `own` is true for those of this repository.
  */
 export const peers = [
@@ -59,20 +47,6 @@ export const peers = [
     docs: 'hand-rolled, with a catch',
     shutdown: 'close-with-grace',
     start: node('fastify.js', { WAY: 'onResponse' })
-  },
-  {
-    name: 'FastAPI BackgroundTasks',
-    python: debian,
-    docs: 'https://fastapi.tiangolo.com/tutorial/background-tasks/',
-    shutdown: 'uvicorn',
-    start: uvicorn('fastapi_app')
-  },
-  {
-    name: 'Starlette BackgroundTasks',
-    python: debian.slice(1),
-    docs: 'https://www.starlette.io/background/',
-    shutdown: 'uvicorn',
-    start: uvicorn('starlette_app')
   },
   {
     name: 'Next.js after',

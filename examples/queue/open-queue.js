@@ -1,9 +1,11 @@
 // Where the examples keep their jobs: in an SQLite file, or with QUEUE=bullmq in Redis (REDIS_URL), or with
-// QUEUE=pg-boss in PostgreSQL (DATABASE_URL). Under a new name each time, and removed at the end.
+// QUEUE=pg-boss in PostgreSQL (DATABASE_URL). Under a new name each time, and removed at the end, also where the
+// example fails or is stopped.
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import closeWithGrace from 'close-with-grace'
 
 const {
   QUEUE = 'sqlite',
@@ -13,14 +15,22 @@ const {
 
 /** `adapter` for the plugin, `name` of what it uses, `remove()` for after `app.close()`. */
 export async function openQueue (options = {}, engine = QUEUE) {
-  return await { sqlite: openSqlite, bullmq: openBullmq, 'pg-boss': openPgBoss }[engine](options)
+  const { remove, ...queue } = await { sqlite: openSqlite, bullmq: openBullmq, 'pg-boss': openPgBoss }[engine](options)
+  let removed
+  const removeOnce = () => (removed ??= remove())
+  closeWithGrace(async ({ err }) => {
+    if (err) console.error(err)
+    await removeOnce()
+  })
+  return { ...queue, remove: removeOnce }
 }
 
 async function openSqlite (options) {
   const { sqlite } = await import('fastify-background-tasks/sqlite')
   const folder = mkdtempSync(join(tmpdir(), 'queue-example-'))
   const name = join(folder, 'jobs.db')
-  return { name, adapter: sqlite({ file: name, ...options }), remove: async () => rmSync(folder, { recursive: true }) }
+  const remove = async () => rmSync(folder, { recursive: true, force: true })
+  return { name, adapter: sqlite({ file: name, ...options }), remove }
 }
 
 async function openBullmq (options) {
@@ -53,6 +63,6 @@ async function dropSchema (schema) {
   const { default: { Client } } = await import('pg')
   const client = new Client(DATABASE_URL)
   await client.connect()
-  await client.query(`drop schema ${schema} cascade`)
+  await client.query(`drop schema if exists ${schema} cascade`)
   await client.end()
 }

@@ -49,7 +49,7 @@ const onPostgres = patch(onSqlite, toPostgres)
 /** A folder like that of somebody who uses the package. */
 function project (t: Test, app: string): string {
   const folder = t.testdir({ node_modules: { '@sinclair': {} } })
-  for (const name of ['@sinclair/typebox', 'fastify', 'pg']) symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
+  for (const name of ['@sinclair/typebox', 'close-with-grace', 'fastify', 'pg']) symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'junction')
   symlinkSync(root, join(folder, 'node_modules/fastify-background-tasks'), 'junction')
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
   for (const [name, code] of files) writeFileSync(join(folder, name!), code)

@@ -71,11 +71,15 @@ await t.test('both.js', async t => {
 })
 
 await t.test('the commands for supervisors are ones that the command takes', async t => {
-  const { bin } = createRequire(import.meta.url)('../../package.json') as { bin: object }
-  t.ok('fastify-background-tasks' in bin)
+  const { bin } = createRequire(import.meta.url)('../../package.json') as { bin: Record<string, string> }
+  const program = join('node_modules/fastify-background-tasks', bin['fastify-background-tasks']!).replaceAll('\\', '/')
   const folder = project(t)
-  const [, exec = ''] = /^ExecStart=\/usr\/bin\/node node_modules\/\.bin\/fastify-background-tasks (.*)$/m.exec(text)!
-  const [, command = ''] = /^ +command: \[node, node_modules\/\.bin\/fastify-background-tasks, (.*)\]$/m.exec(text)!
+  const [, execProgram, exec = ''] = /^ExecStart=\/usr\/bin\/node (\S+) (.*)$/m.exec(text)!
+  const [, commandProgram, command = ''] = /^ +command: \[node, ([^,]+), (.*)\]$/m.exec(text)!
+  t.strictSame([execProgram, commandProgram], [program, program], 'JavaScript, whichever package manager: .bin has shell scripts')
+  const help = new Child(t, program, ['--help'], {}, folder)
+  await help.line(/fastify-background-tasks worker/)
+  t.strictSame(await help.exit, CLEAN)
   const argvs = [exec.split(' '), command.split(', ').map(word => word.replaceAll("'", ''))]
   const absolute = argvs.map(argv => argv.map(word => word === './app.js' ? join(folder, 'app.js') : word))
   t.match(absolute.map(argv => parseCommand(argv)), [

@@ -1,9 +1,10 @@
-import { readdirSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { build } from '../helpers/build.ts'
 import { Child, root } from '../helpers/child.ts'
-import { sharedPostgres } from '../helpers/postgres.ts'
+import { query, sharedPostgres } from '../helpers/postgres.ts'
 import { sharedRedis, skipWithoutRedis } from '../helpers/redis.ts'
 
 build()
@@ -55,9 +56,9 @@ const examples: Record<string, { engines: Engine[], prints: (string | RegExp)[] 
     prints: [/^mail to \w+@example.org sent$/, /^mail to \w+@example.org sent$/, 'report of May written', 'reports: 1 completed', 'mails: 2 completed']
   },
   schedule: {
-    // pg-boss has no schedules by the second, and nobody wants to wait for a minute.
+    // pg-boss has no schedules by the second, and nobody wants to wait for a minute: its beginning is tested below.
     engines: ['sqlite', 'bullmq'],
-    prints: ['report of sales', 'report of sales', 'unscheduled: true']
+    prints: ['scheduled: * * * * * *', 'report of sales', 'report of sales', 'unscheduled: true']
   },
   'time-limits': {
     engines: everywhere,
@@ -88,6 +89,13 @@ await t.test('every example of the folder is run', async t => {
   t.strictSame(files.sort(), Object.keys(examples).map(name => `${name}.js`).sort())
 })
 
+await t.test('docs/queues.md says which are for one engine only', async t => {
+  const only = (wanted: Engine): string[] => Object.entries(examples)
+    .filter(([, { engines }]) => engines.join() === wanted).map(([name]) => `\`${name}.js\``)
+  const says = `${only('bullmq').join(' and ')} are for BullMQ only, ${only('sqlite').join(' and ')} is for SQLite only`
+  t.match(readFileSync(join(root, 'docs/queues.md'), 'utf8'), says)
+})
+
 for (const engine of everywhere) {
   await t.test(engine, { jobs: 2 }, async t => {
     const skip = engine === 'bullmq' && skipWithoutRedis
@@ -106,3 +114,19 @@ for (const engine of everywhere) {
     }
   })
 }
+
+await t.test('schedule.js on pg-boss, stopped before its first minute, leaves nothing behind', async t => {
+  const server = await sharedPostgres(t)
+  const name = `fbt_example_${randomBytes(6).toString('hex')}`
+  await query(server, `create database ${name}`)
+  t.teardown(() => query(server, `drop database ${name} with (force)`))
+  const DATABASE_URL = server.replace(/^(\w+:\/\/[^/?]*)[^?]*/, `$1/${name}`)
+
+  const schemas = (): Promise<object[]> => query(DATABASE_URL, "select 1 from pg_namespace where nspname like 'queue_example_%'")
+  const child = new Child(t, 'examples/queue/schedule.js', [], { QUEUE: 'pg-boss', DATABASE_URL })
+  await child.line(/^scheduled: \* \* \* \* \*$/)
+  t.equal((await schemas()).length, 1)
+  child.terminate()
+  t.strictSame(await child.exit, { code: 0, signal: null }, { lines: child.lines })
+  t.strictSame(await schemas(), [])
+})

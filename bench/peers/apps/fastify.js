@@ -28,7 +28,10 @@ const ways = {
 
 const app = Fastify({ logger: { level: 'warn' } })
 const add = ways[process.env.WAY](app)
-closeWithGrace({ delay: 20_000 }, () => app.close())
+closeWithGrace({ delay: 20_000 }, async ({ err }) => {
+  if (err) console.error(err)
+  await app.close()
+})
 
 const schema = { response: { 200: { type: 'object', properties: { ok: { type: 'boolean' } } } } }
 for (const [name, { tasks, finish }] of Object.entries(scenarios)) {
