@@ -3,8 +3,8 @@ import type { QueueAdapter } from './queue.ts'
 import type { Task, When } from './task.ts'
 
 /**
- * The options of the plugin, checked when it is registered: an unknown key or a wrong value is
- * FST_ERR_BGT_INVALID_OPTIONS, with the path, what was expected and what came.
+ * The options of the plugin, checked when it is registered: a wrong value, or a name that is almost one of these,
+ * is FST_ERR_BGT_INVALID_OPTIONS, with the path, what was expected and what came. Other names are ignored.
  */
 export interface BackgroundTasksOptions {
   /** Tasks running at once, over all requests. Whole number from 1. Default 100. */

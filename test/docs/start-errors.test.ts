@@ -8,6 +8,8 @@ import { Child, root } from '../helpers/child.ts'
 import { firstExample, project, snippetsOf } from './snippets.ts'
 
 build()
+// Each has a folder of its own.
+t.jobs = 4
 
 const pages = ['README.md', ...readdirSync(join(root, 'docs')).filter(file => file.endsWith('.md')).map(file => `docs/${file}`)]
 const NAME = /^\/\/ ([\w.-]+)/
@@ -42,18 +44,18 @@ const servers: Record<string, string[]> = {
 
 for (const [page, names] of Object.entries(servers)) {
   for (const name of names) {
-    await t.test(`${page}, ${name}: a port that is taken is on the screen`, async t => {
+    void t.test(`${page}, ${name}: a port that is taken is on the screen`, { buffered: true }, async t => {
       const folder = project(t, { ...filesOf(page), 'first-example.js': firstExample() })
       await tellsOf(t, /EADDRINUSE/, new Child(t, name, [], { PORT: await takenPort(t) }, folder))
     })
   }
 }
 
-await t.test('examples/sign-up.js: a port that is taken is on the screen', async t => {
+void t.test('examples/sign-up.js: a port that is taken is on the screen', { buffered: true }, async t => {
   await tellsOf(t, /EADDRINUSE/, new Child(t, 'examples/sign-up.js', [], { PORT: await takenPort(t) }))
 })
 
-await t.test('docs/worker.md, worker.js: a queue that cannot be started is on the screen', async t => {
+void t.test('docs/worker.md, worker.js: a queue that cannot be started is on the screen', { buffered: true }, async t => {
   const { 'app.js': app = '', ...files } = filesOf('docs/worker.md')
   t.match(app, "'queue.db'")
   const folder = project(t, { ...files, 'app.js': app.replace('queue.db', 'no-such-folder/queue.db') })
