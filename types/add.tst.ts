@@ -57,7 +57,7 @@ describe('add(options, fn)', () => {
   test('refuses unknown options, wrong values and a missing function', () => {
     expect(tasks.add).type.not.toBeCallableWith({ tiemout: 5_000 }, beat)
     expect(tasks.add).type.not.toBeCallableWith({ when: 'never' }, beat)
-    expect(tasks.add).type.not.toBeCallableWith({ retry: 3 }, beat)
+    expect(tasks.add).type.not.toBeCallableWith({ retry: '3' }, beat)
     expect(tasks.add).type.not.toBeCallableWith({ timeout: 5_000 })
     expect(tasks.add).type.not.toBeCallableWith({ timeout: 5_000 }, mail)
   })

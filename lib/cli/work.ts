@@ -9,7 +9,7 @@ import type { Host } from './host.ts'
 import { Shutdown } from './shutdown.ts'
 
 /** ms that jobs get to end, until a worker has started and says otherwise. */
-const DRAIN_TIMEOUT = 10_000
+const DRAIN_TIMEOUT = 8_000
 
 /** Runs the worker of an application until it is told to end. Resolves with the exit code. */
 export async function work (command: WorkCommand, host: Host): Promise<number> {
