@@ -58,6 +58,7 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Options
   })
 
   app.addHook('onListen', done => {
+    requests.watch(app)
     warnWithoutSignalHandler(app.log)
     done()
   })
@@ -77,7 +78,6 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Options
   // It is queued while the server closes, and so runs before all onClose hooks. An ordinary hook would run
   // after those of every plugin registered later, and pluginTimeout would cut it off besides.
   app.addHook('preClose', done => {
-    if (shutdown === undefined) requests.watchClose(app)
     app.onClose?.(shutDownOnce)
     done()
   })
@@ -110,14 +110,17 @@ async function quiet (accounts: Accounts, requests: RequestsUnderWay, workers: P
 
 /** Says at once and every few seconds what the close waits for. */
 function tellOfDrain (
-  log: FastifyBaseLogger, { dispatcher, queue }: Parts, drainTimeout: number, forfeited: number
+  log: FastifyBaseLogger, { dispatcher, queue, requests }: Parts, drainTimeout: number, forfeited: number
 ): () => void {
+  const retries = forfeited > 0 ? `; retries that are not waited for: ${forfeited}` : ''
   const tell = (): void => {
     const tasks = dispatcher.unfinished()
-    const jobs = queue.running
-    if (tasks.length === 0 && jobs === 0) return
-    const fields = { tasks: tasks.length, jobs, drainTimeout, ...(forfeited > 0 && { forfeited }) }
-    log.info(fields, `background task drain waits for tasks: ${list(tasks)}, and ${jobs} jobs, at most ${drainTimeout} ms`)
+    const { running: jobs } = queue
+    const { size } = requests
+    if (tasks.length + jobs + size === 0) return
+    const fields = { tasks: tasks.length, jobs, requests: size, forfeited, drainTimeout }
+    const what = `tasks: ${list(tasks)}, jobs: ${jobs}, requests: ${size}${retries}`
+    log.info(fields, `background task drain waits at most ${drainTimeout} ms for ${what}`)
   }
   tell()
   const timer = setInterval(tell, SILENCE)
