@@ -110,21 +110,32 @@ async function quiet (accounts: Accounts, requests: RequestsUnderWay, workers: P
 
 /** Says at once and every few seconds what the close waits for. */
 function tellOfDrain (
-  log: FastifyBaseLogger, { dispatcher, queue, requests }: Parts, drainTimeout: number, forfeited: number
+  log: FastifyBaseLogger, { dispatcher, events, queue, requests }: Parts, drainTimeout: number, forfeited: number
 ): () => void {
-  const retries = forfeited > 0 ? `; retries that are not waited for: ${forfeited}` : ''
   const tell = (): void => {
-    const tasks = dispatcher.unfinished()
+    const names = dispatcher.unfinished()
+    const { length: tasks } = names
     const { running: jobs } = queue
-    const { size } = requests
-    if (tasks.length + jobs + size === 0) return
-    const fields = { tasks: tasks.length, jobs, requests: size, forfeited, drainTimeout }
-    const what = `tasks: ${list(tasks)}, jobs: ${jobs}, requests: ${size}${retries}`
-    log.info(fields, `background task drain waits at most ${drainTimeout} ms for ${what}`)
+    const { hooksUnderWay: hooks } = events
+    const { size: underWay } = requests
+    if (tasks + jobs + hooks + underWay === 0) return
+    const what = [
+      tasks > 0 && `${count(tasks, 'task')} (${list(names)})`,
+      jobs > 0 && count(jobs, 'job'),
+      hooks > 0 && count(hooks, 'hook'),
+      underWay > 0 && count(underWay, 'request')
+    ].filter(Boolean).join(', ')
+    const retries = forfeited > 0 ? `. Not waited for: ${count(forfeited, 'retry', 'retries')}` : ''
+    const fields = { tasks, jobs, hooks, requests: underWay, forfeited, drainTimeout }
+    log.info(fields, `background task drain waits at most ${drainTimeout} ms for ${what}${retries}`)
   }
   tell()
   const timer = setInterval(tell, SILENCE)
   return () => clearInterval(timer)
+}
+
+function count (n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`
 }
 
 async function runOnShutdown (app: FastifyInstance, { onShutdown }: Hooks): Promise<void> {

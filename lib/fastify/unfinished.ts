@@ -27,17 +27,18 @@ function tell (): void {
   const names = Array.from(open, dispatcher => dispatcher.unfinished()).flat()
   if (names.length === 0) return
   try {
-    writeSync(STDERR, `fastify-background-tasks: the process exits before these tasks have ended: ${list(names)}\n`)
+    const { length } = names
+    const tasks = `${length} background ${length === 1 ? 'task' : 'tasks'} (${list(names)})`
+    writeSync(STDERR, `fastify-background-tasks: the process exits before the end of ${tasks}\n`)
   } catch {
     // Nobody reads stderr. That must not change the exit code.
   }
 }
 
-/** `3 (mail, mail, report)` */
+/** The first of them. */
 export function list (names: readonly string[]): string {
-  if (names.length === 0) return '0'
   const more = names.length > MOST ? ', ...' : ''
-  return `${names.length} (${names.slice(0, MOST).join(', ')}${more})`
+  return names.slice(0, MOST).join(', ') + more
 }
 
 const NO_HANDLER = 'background tasks will be lost at SIGTERM and SIGINT: nothing in this process listens for these ' +
