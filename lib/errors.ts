@@ -33,8 +33,8 @@ export const FST_ERR_BGT_TIMEOUT: Coded<[name: string, timeout: number]> =
   coded('TIMEOUT', 'Task "%s" took longer than %d ms')
 export const FST_ERR_BGT_CANCELLED: Coded<[name: string]> =
   coded('CANCELLED', 'Task "%s" was cancelled')
-export const FST_ERR_BGT_SHUTDOWN: Coded<[name: string, drainTimeout: number]> =
-  coded('SHUTDOWN', 'Task "%s" had not ended %d ms (drainTimeout) after the server closed')
+export const FST_ERR_BGT_SHUTDOWN: Coded<[name: string, what: 'started' | 'ended', drainTimeout: number]> =
+  coded('SHUTDOWN', 'Task "%s" had not %s %d ms (drainTimeout) after the server closed')
 export const FST_ERR_BGT_CLOSED: Coded<[name: string]> =
   coded('CLOSED', 'Task "%s" was added after the server had closed', 503)
 export const FST_ERR_BGT_NON_ERROR: Coded<[name: string, thrown: string]> =

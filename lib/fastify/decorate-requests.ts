@@ -24,7 +24,8 @@ export function decorateRequests (
   })
   app.addHook('onRequest', (request: Slots, reply, done) => {
     request[kReply] = reply
-    requests.take(request, reply)
+    // Called for every request: one look.
+    if ('_lightMyRequest' in request.raw) requests.add(reply.raw)
     done()
   })
   app.addHook('onError', rememberError)

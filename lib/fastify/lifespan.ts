@@ -58,6 +58,7 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Options
   })
 
   app.addHook('onListen', done => {
+    requests.watch(app)
     warnWithoutSignalHandler(app.log)
     done()
   })
@@ -77,7 +78,6 @@ export function manageLifespan (app: WithOnClose, parts: Parts, options: Options
   // It is queued while the server closes, and so runs before all onClose hooks. An ordinary hook would run
   // after those of every plugin registered later, and pluginTimeout would cut it off besides.
   app.addHook('preClose', done => {
-    if (shutdown === undefined) requests.watchClose(app)
     app.onClose?.(shutDownOnce)
     done()
   })
@@ -110,18 +110,32 @@ async function quiet (accounts: Accounts, requests: RequestsUnderWay, workers: P
 
 /** Says at once and every few seconds what the close waits for. */
 function tellOfDrain (
-  log: FastifyBaseLogger, { dispatcher, queue }: Parts, drainTimeout: number, forfeited: number
+  log: FastifyBaseLogger, { dispatcher, events, queue, requests }: Parts, drainTimeout: number, forfeited: number
 ): () => void {
   const tell = (): void => {
-    const tasks = dispatcher.unfinished()
-    const jobs = queue.running
-    if (tasks.length === 0 && jobs === 0) return
-    const fields = { tasks: tasks.length, jobs, drainTimeout, ...(forfeited > 0 && { forfeited }) }
-    log.info(fields, `background task drain waits for tasks: ${list(tasks)}, and ${jobs} jobs, at most ${drainTimeout} ms`)
+    const names = dispatcher.unfinished()
+    const { length: tasks } = names
+    const { running: jobs } = queue
+    const { hooksUnderWay: hooks } = events
+    const { size: underWay } = requests
+    if (tasks + jobs + hooks + underWay === 0) return
+    const what = [
+      tasks > 0 && `${count(tasks, 'task')} (${list(names)})`,
+      jobs > 0 && count(jobs, 'job'),
+      hooks > 0 && count(hooks, 'hook'),
+      underWay > 0 && count(underWay, 'request')
+    ].filter(Boolean).join(', ')
+    const retries = forfeited > 0 ? `. Not waited for: ${count(forfeited, 'retry', 'retries')}` : ''
+    const fields = { tasks, jobs, hooks, requests: underWay, forfeited, drainTimeout }
+    log.info(fields, `background task drain waits at most ${drainTimeout} ms for ${what}${retries}`)
   }
   tell()
   const timer = setInterval(tell, SILENCE)
   return () => clearInterval(timer)
+}
+
+function count (n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`
 }
 
 async function runOnShutdown (app: FastifyInstance, { onShutdown }: Hooks): Promise<void> {

@@ -46,12 +46,19 @@ export class RequestTasks implements RequestBackgroundTasks {
     return { requestId: this.#request.id, headers: this.#request.headers }
   }
 
-  /** Releases the tasks that are for such an ending, as the response is over, and skips the others. */
-  end (ending: Ending): void {
-    if (this.#ending !== undefined) return
+  /**
+   * Releases the tasks that are for such an ending, as the response is over, and skips the others. Says whether
+   * there were any.
+   */
+  end (ending: Ending): boolean {
+    if (this.#ending !== undefined) return false
     this.#ending = ending
-    for (let task = this.#lane.head; task !== undefined; task = task.next) this.#judge(task, ending)
-    this.#lane.release()
+    // A hook of a task that is skipped may add another, which gets another lane.
+    const lane = this.#lane
+    const { head } = lane
+    for (let task = head; task !== undefined; task = task.next) this.#judge(task, ending)
+    lane.release()
+    return head !== undefined
   }
 
   /** The handler goes on after its grace. The lane may be running tasks already, so what it adds now gets another. */

@@ -13,7 +13,8 @@ type WatchedSocket = Socket & { [kPipelined]?: Set<Watch> }
 
 /** The tasks of a request, which are told how it ended. */
 interface Judged {
-  end (ending: Ending): void
+  /** Says whether there were any. */
+  end (ending: Ending): boolean
 }
 
 interface Watch extends Ringed<Watch> {
@@ -29,6 +30,9 @@ interface Watch extends Ringed<Watch> {
   pipelined: Set<Watch> | undefined
   timer: NodeJS.Timeout | undefined
 }
+
+/** Answers still on their way through onSend hooks that one call of `endOldest` passes over at the most. */
+const LOOKS = 10
 
 /** Tells the tasks of requests that their response is over, and how the request ended. */
 export class ResponseEnds {
@@ -65,17 +69,27 @@ export class ResponseEnds {
     // Each answer, a returned value and an error included, passes through the reply's `send`.
     reply.send = send
     if (isGone(raw)) return close(watch)
+    if (isBegun(reply)) this.#answered.add(watch)
     raw.on('close', () => close(watch))
     if (raw.socket === null) watchPipelined(request.socket, watch)
   }
 
-  /** Ends the request that was answered first and whose client does not read. Called when places get scarce. */
+  /**
+   * Ends the request with tasks that was answered first, and whose client does not read. Called when places get
+   * scarce.
+   */
   endOldest (): void {
-    const { first } = this.#answered
-    // An onSend hook may be under way.
-    if (first === undefined || !first.reply.raw.headersSent) return
-    this.#answered.delete(first)
-    end(first, 'answered')
+    const answered = this.#answered
+    let looks = LOOKS
+    for (let watch = answered.first; watch !== undefined && looks > 0; watch = answered.first) {
+      answered.delete(watch)
+      if (watch.reply.raw.headersSent) {
+        if (end(watch, 'answered')) return
+      } else {
+        answered.add(watch)
+        looks--
+      }
+    }
   }
 }
 
@@ -89,6 +103,11 @@ export function awaitAnswer (request: WatchedRequest): void {
 /** Only its stream says so of an HTTP/2 response. light-my-request emits `close` later than it is destroyed. */
 function isGone (raw: Raw): boolean {
   return 'stream' in raw ? raw.stream.destroyed : raw.destroyed
+}
+
+/** The answer is on its way. Of a hijacked response only its end says so. */
+function isBegun ({ raw, sent }: FastifyReply): boolean {
+  return raw.headersSent && (raw.writableEnded || !sent)
 }
 
 /** Watches the socket: a pipelined response gets it, and with it a `close`, only in its turn, which may never come. */
@@ -109,9 +128,11 @@ function closeAll (this: WatchedSocket): void {
 
 function send (this: WatchedReply, ...payload: [unknown?]): FastifyReply {
   const watch = this[kWatch]!
-  // The onError hook says so too, but perhaps only after other, asynchronous ones.
-  if (!this.sent && isError(this, payload[0])) watch.request[kErrored] = true
+  // Our onError hook says so too, but it runs after those of earlier plugins: later, or never if one of them throws.
+  if (!this.sent && (payload[0] instanceof Error || isMarked(this, IS_ERROR))) watch.request[kErrored] = true
   const reply = watch.send.apply(this, payload)
+  // What cannot be serialised does not pass through `send`.
+  if (isMarked(this, RUNS_ON_ERROR)) watch.request[kErrored] = true
   watch.isSent = true
   // The client left before. The handler is not to blame for what becomes of its answer.
   if (watch.isClosed) end(watch, 'answered')
@@ -119,15 +140,27 @@ function send (this: WatchedReply, ...payload: [unknown?]): FastifyReply {
   return reply
 }
 
-/** Set by Fastify on a reply while it sends what was thrown, which need be no Error, or none of this realm. */
-let kIsError: symbol | undefined
+/** Fastify marks a reply so before it sends what was thrown, which need be no Error, or none of this realm. */
+const IS_ERROR = 'fastify.reply.isError'
 
-function isError (reply: FastifyReply, payload: unknown): boolean {
-  if (payload instanceof Error) return true
-  if (kIsError === undefined || !(kIsError in reply)) {
-    kIsError = Object.getOwnPropertySymbols(reply).find(({ description }) => description === 'fastify.reply.isError')
-  }
-  return kIsError !== undefined && (reply as unknown as Record<symbol, unknown>)[kIsError] === true
+/** Fastify marks a reply so while its onError hooks run. */
+const RUNS_ON_ERROR = 'fastify.reply.isRunningOnErrorHook'
+
+/** The symbols of the latest Fastify, by their descriptions. */
+const marks = new Map<string, symbol>()
+
+function isMarked (reply: FastifyReply, description: string): boolean {
+  const known = marks.get(description)
+  const mark = known !== undefined && known in reply ? known : findMark(reply, description)
+  return (reply as unknown as Record<symbol, unknown>)[mark] === true
+}
+
+function findMark (reply: FastifyReply, description: string): symbol {
+  const mark = Object.getOwnPropertySymbols(reply).find(symbol => symbol.description === description)
+  // Another Fastify, which does not know it, marks nothing.
+  const found = mark ?? Symbol(description)
+  marks.set(description, found)
+  return found
 }
 
 function close (watch: Watch): void {
@@ -135,8 +168,8 @@ function close (watch: Watch): void {
   watch.isClosed = true
   watch.pipelined?.delete(watch)
   watch.answered.delete(watch)
-  if (watch.isSent || isAnswered(watch)) return end(watch, 'answered')
-  startGrace(watch)
+  if (watch.isSent || isAnswered(watch)) end(watch, 'answered')
+  else startGrace(watch)
 }
 
 function startGrace (watch: Watch): void {
@@ -150,7 +183,7 @@ function isAnswered ({ reply }: Watch): boolean {
   return reply.sent || reply.raw.headersSent
 }
 
-function end ({ request, tasks, timer }: Watch, ending: Ending): void {
+function end ({ request, tasks, timer }: Watch, ending: Ending): boolean {
   clearTimeout(timer)
-  tasks.end(request[kErrored] === true ? 'errored' : ending)
+  return tasks.end(request[kErrored] === true ? 'errored' : ending)
 }

@@ -24,23 +24,28 @@ export function doNotTell (dispatcher: Dispatcher): void {
 
 /** Written at once: nothing asynchronous runs any more. */
 function tell (): void {
-  for (const dispatcher of open) {
-    const names = dispatcher.unfinished()
-    const line = `fastify-background-tasks: the process ends, and tasks are left that have not ended: ${list(names)}\n`
-    if (names.length > 0) writeSync(STDERR, line)
+  const names = Array.from(open, dispatcher => dispatcher.unfinished()).flat()
+  if (names.length === 0) return
+  try {
+    const { length } = names
+    const tasks = `${length} background ${length === 1 ? 'task' : 'tasks'} (${list(names)})`
+    writeSync(STDERR, `fastify-background-tasks: the process exits before the end of ${tasks}\n`)
+  } catch {
+    // Nobody reads stderr. That must not change the exit code.
   }
 }
 
-/** `3 (mail, mail, report)` */
+/** The first of them. */
 export function list (names: readonly string[]): string {
   const more = names.length > MOST ? ', ...' : ''
-  return `${names.length} (${names.slice(0, MOST).join(', ')}${more})`
+  return names.slice(0, MOST).join(', ') + more
 }
 
-const NO_HANDLER = 'background tasks are lost at SIGTERM and SIGINT, as nothing in this process listens for them and closes ' +
-  'the application: install close-with-grace and call closeWithGrace(({ err }) => { if (err) app.log.error(err); return app.close() })'
+const NO_HANDLER = 'background tasks will be lost at SIGTERM and SIGINT: nothing in this process listens for these ' +
+  'signals. Add: import closeWithGrace from \'close-with-grace\'; ' +
+  'closeWithGrace(async ({ err }) => { if (err) app.log.error(err); await app.close() })'
 
-/** A turn later, as signal handlers are often added right after `listen`. */
+/** A turn later, as many add their signal handlers right after `listen`. */
 export function warnWithoutSignalHandler (log: FastifyBaseLogger): void {
   setImmediate(() => {
     if (process.listenerCount('SIGTERM') === 0 && process.listenerCount('SIGINT') === 0) log.warn(NO_HANDLER)

@@ -153,9 +153,9 @@ export class Dispatcher implements Owner<AddedTask> {
     return retrying
   }
 
-  /** The names of the tasks that have not ended, but for those on their way to the queue. */
+  /** The names of the tasks that have not ended. */
   unfinished (): string[] {
-    const names: string[] = []
+    const names = this.#escalation.names()
     for (const lane of this.#lanes.items()) {
       if (lane.attempt !== undefined) names.push(lane.attempt.run.name)
       for (let task = lane.head; task !== undefined; task = task.next) {
@@ -169,7 +169,7 @@ export class Dispatcher implements Owner<AddedTask> {
   close (drainTimeout: number): void {
     this.#closed = true
     const lost = ({ name, attempt }: AddedTask) =>
-      loss('shutdown', attempt, new FST_ERR_BGT_SHUTDOWN(name, drainTimeout))
+      loss('shutdown', attempt, new FST_ERR_BGT_SHUTDOWN(name, attempt === 0 ? 'started' : 'ended', drainTimeout))
     for (const lane of this.#lanes.items()) {
       lane.attempt?.stop(lost(lane.attempt.run))
       for (let task; (task = this.#nextOf(lane)) !== undefined;) this.#giveUp(task, lost(task))

@@ -55,6 +55,11 @@ export class Escalation {
     return this.#underWay.has(task)
   }
 
+  /** The names of the tasks on their way. */
+  names (): string[] {
+    return Array.from(this.#underWay.keys(), ({ name }) => name)
+  }
+
   /** Keeps a task until its lane is released. If the queue then does not take it, it is lost, by `overflow`. */
   hold (task: AddedTask, overflow: Error): void {
     const { lane } = task

@@ -86,7 +86,7 @@ export class JobRun extends TaskRun {
 
   /** @param drainTimeout ms that it has had. */
   shutDown (drainTimeout: number): void {
-    const error = new FST_ERR_BGT_SHUTDOWN(this.name, drainTimeout)
+    const error = new FST_ERR_BGT_SHUTDOWN(this.name, 'ended', drainTimeout)
     this.#attempt.stop({ state: 'lost', reason: 'shutdown', attempts: this.attempt, error })
   }
 

@@ -81,6 +81,11 @@ export class Events {
     logProgressError(run, toError(run.name, error))
   }
 
+  /** Hooks that returned a promise, and have not ended. */
+  get hooksUnderWay (): number {
+    return this.#underWay.size
+  }
+
   /** Resolves when the hooks that returned a promise so far have ended. */
   async hooksEnded (): Promise<void> {
     await Promise.all(this.#underWay)

@@ -1,9 +1,12 @@
 import { PassThrough, Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
+import { runInNewContext } from 'node:vm'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t, { type Test } from 'tap'
 import { became, Flow, NEVER } from '../helpers/flow.ts'
 import { latch } from '../helpers/latch.ts'
 import { dial, get, post } from '../helpers/raw-client.ts'
+import { turns } from '../helpers/timers.ts'
 
 type Respond = (reply: FastifyReply) => unknown
 
@@ -21,7 +24,7 @@ const answers: Record<string, Respond> = {
   'a Response': () => new Response('late'),
   'reply.send': reply => { void reply.send('late') },
   'reply.send in a later turn': reply => {
-    setImmediate(() => { void reply.send('late') })
+    void setImmediate().then(() => reply.send('late'))
     return reply
   }
 }
@@ -32,6 +35,13 @@ const failures: Record<string, Respond> = {
   'throws a string': () => { throw 'expected' },
   // eslint-disable-next-line @typescript-eslint/only-throw-error
   'throws undefined': () => { throw undefined },
+  // eslint-disable-next-line @typescript-eslint/only-throw-error
+  'throws an object': () => { throw { statusCode: 409 } },
+  'throws an Error of another realm': () => { throw runInNewContext('new Error("expected")') },
+  'rejects in a later turn': async () => {
+    await setImmediate()
+    throw new Error('expected')
+  },
   'calls reply.send(error)': reply => reply.send(new Error('expected')),
   'returns an Error': () => new Error('expected'),
   'returns what cannot be serialised': () => ({ big: 1n })
@@ -70,6 +80,13 @@ for (const [method, request] of Object.entries(requests)) {
         const flow = await abortInHandler(t, request, respond)
         await flow.ended(became('errored', 'early ', 'late '))
       })
+
+      await t.test(`${name}, and an earlier plugin's onError hook takes its time`, async t => {
+        const flow = await abortInHandler(t, request, respond, NEVER, app => {
+          app.addHook('onError', async () => { await turns(10) })
+        })
+        await flow.ended(became('errored', 'early ', 'late '))
+      })
     }
   })
 
@@ -106,7 +123,8 @@ for (const [method, request] of Object.entries(requests)) {
     })
     const closed = flow.app.close()
     await closing.opened
-    setImmediate(answer.open, 'late')
+    await setImmediate()
+    answer.open('late')
     await closed
     await flow.ended(became('answered', 'early ', 'late '))
   })

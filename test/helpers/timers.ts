@@ -25,3 +25,41 @@ export async function passTimeUntil<T> (promise: Promise<T>): Promise<T> {
 export async function turns (count = 5): Promise<void> {
   while (count-- > 0) await setImmediate()
 }
+
+/** A clock that stands still but for the test: `setTimeout`, `setInterval` and `performance.now`. */
+export class FakeClock {
+  #now = 0
+
+  constructor (t: Test) {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    const { mock: now } = mock.method(performance, 'now', () => this.#now)
+    t.teardown(() => {
+      now.restore()
+      mock.timers.reset()
+    })
+  }
+
+  get now (): number {
+    return this.#now
+  }
+
+  /** Lets time pass in steps, and whatever then runs come to its end. */
+  async pass (ms: number, step = 50): Promise<void> {
+    for (let left = ms; left > 0; left -= step) {
+      this.#now += step
+      mock.timers.tick(step)
+      await turns()
+    }
+  }
+
+  /** Lets time pass until the promise is settled. Resolves with the ms that took, or `limit` if it is not settled then. */
+  async until (promise: Promise<unknown>, limit = 60_000): Promise<number> {
+    const start = this.#now
+    const seen = { settled: false }
+    const mark = (): void => { seen.settled = true }
+    promise.then(mark, mark)
+    await turns()
+    while (!seen.settled && this.#now - start < limit) await this.pass(50)
+    return this.#now - start
+  }
+}

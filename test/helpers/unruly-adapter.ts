@@ -11,6 +11,9 @@ export class UnrulyAdapter implements QueueAdapter {
   before: (jobs: readonly Job[], context?: EnqueueContext) => unknown = () => {}
   /** The same for when they have been stored. */
   after: (jobs: readonly Job[]) => unknown = () => {}
+  /** Called before a consumer closes, and before the adapter does. */
+  beforeConsumerCloses: () => unknown = () => {}
+  beforeClose: () => unknown = () => {}
   /** Jobs for which the receipt says that they are refused. */
   refuses: (job: Job) => Error | undefined = () => undefined
   readonly #memory = memory()
@@ -35,8 +38,14 @@ export class UnrulyAdapter implements QueueAdapter {
     })
   }
 
-  work (queue: string, run: RunJob, options: WorkOptions): Promise<Consumer> {
-    return this.#memory.work(queue, run, options)
+  async work (queue: string, run: RunJob, options: WorkOptions): Promise<Consumer> {
+    const consumer = await this.#memory.work(queue, run, options)
+    return {
+      close: async options => {
+        await this.beforeConsumerCloses()
+        await consumer.close(options)
+      }
+    }
   }
 
   status (id: string): Promise<JobInfo | null> {
@@ -51,7 +60,8 @@ export class UnrulyAdapter implements QueueAdapter {
     return this.#memory.health()
   }
 
-  close (): Promise<void> {
-    return this.#memory.close()
+  async close (): Promise<void> {
+    await this.beforeClose()
+    await this.#memory.close()
   }
 }
