@@ -237,7 +237,7 @@ export interface JobInfo<State extends string = JobState> {
   readonly progress?: unknown
   /** The value that the task returned, as JSON keeps it. `undefined` until `completed`, and where it was not kept. */
   readonly result?: unknown
-  /** Of the latest attempt that failed, without its stack. Some engines drop it when the job completes. */
+  /** Of the latest attempt that failed, without its stack. It is gone once the job has completed. */
   readonly error?: { readonly name: string, readonly message: string, readonly code?: string }
   /** When the job was stored. Of a task in this process, when its id was first read. */
   readonly enqueuedAt: number
