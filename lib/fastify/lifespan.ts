@@ -4,6 +4,7 @@ import type { Hooks } from '../../types/index.ts'
 import type { Accounts } from '../in-process/accounts.ts'
 import type { Dispatcher } from '../in-process/dispatcher.ts'
 import type { Escalation } from '../in-process/escalation.ts'
+import { writeLine } from '../log.ts'
 import type { Queue } from '../queue/queue.ts'
 import { ABORT_TIME } from '../queue/worker.ts'
 import type { Events } from '../run/events.ts'
@@ -117,7 +118,8 @@ function tellOfDrain (
     const jobs = queue.running
     if (tasks.length === 0 && jobs === 0) return
     const fields = { tasks: tasks.length, jobs, drainTimeout, ...(forfeited > 0 && { forfeited }) }
-    log.info(fields, `background task drain waits for tasks: ${list(tasks)}, and ${jobs} jobs, at most ${drainTimeout} ms`)
+    const waits = `background task drain waits for tasks: ${list(tasks)}, and ${jobs} jobs, at most ${drainTimeout} ms`
+    writeLine(log, 'info', fields, waits)
   }
   tell()
   const timer = setInterval(tell, SILENCE)
@@ -126,12 +128,12 @@ function tellOfDrain (
 
 async function runOnShutdown (app: FastifyInstance, { onShutdown }: Hooks): Promise<void> {
   const tell = (): void =>
-    app.log.warn({ hook: 'onShutdown' }, 'background task hook onShutdown has not ended, and the close waits for it')
+    writeLine(app.log, 'warn', { hook: 'onShutdown' }, 'background task hook onShutdown has not ended, and the close waits for it')
   const timer = setInterval(tell, SILENCE)
   try {
     await onShutdown?.(app)
   } catch (err) {
-    app.log.error({ err, hook: 'onShutdown' }, 'background task hook failed')
+    writeLine(app.log, 'error', { err, hook: 'onShutdown' }, 'background task hook failed')
   } finally {
     clearInterval(timer)
   }
