@@ -4,6 +4,7 @@ import type { Hooks } from '../../types/index.ts'
 import type { Accounts } from '../in-process/accounts.ts'
 import type { Dispatcher } from '../in-process/dispatcher.ts'
 import type { Escalation } from '../in-process/escalation.ts'
+import { writeLine } from '../log.ts'
 import type { Queue } from '../queue/queue.ts'
 import { ABORT_TIME } from '../queue/worker.ts'
 import type { Events } from '../run/events.ts'
@@ -23,6 +24,8 @@ const LONGEST_CLOSE = 5_000
 
 /** ms after which a close that goes on says again what it waits for. */
 const SILENCE = 5_000
+
+const STILL_SHUTTING_DOWN = 'background task hook onShutdown has not ended, and the close waits for it'
 
 /** Fastify's `onClose` method is avvio's, and not in its types. */
 type WithOnClose = FastifyInstance & { onClose?: (fn: () => Promise<void>) => void }
@@ -127,7 +130,7 @@ function tellOfDrain (
     ].filter(Boolean).join(', ')
     const retries = forfeited > 0 ? `. Not waited for: ${count(forfeited, 'retry', 'retries')}` : ''
     const fields = { tasks, jobs, hooks, requests: underWay, forfeited, drainTimeout }
-    log.info(fields, `background task drain waits at most ${drainTimeout} ms for ${what}${retries}`)
+    writeLine(log, 'info', fields, `background task drain waits at most ${drainTimeout} ms for ${what}${retries}`)
   }
   tell()
   const timer = setInterval(tell, SILENCE)
@@ -140,12 +143,12 @@ function count (n: number, one: string, many = `${one}s`): string {
 
 async function runOnShutdown (app: FastifyInstance, { onShutdown }: Hooks): Promise<void> {
   const tell = (): void =>
-    app.log.warn({ hook: 'onShutdown' }, 'background task hook onShutdown has not ended, and the close waits for it')
+    writeLine(app.log, 'warn', { hook: 'onShutdown' }, STILL_SHUTTING_DOWN)
   const timer = setInterval(tell, SILENCE)
   try {
     await onShutdown?.(app)
   } catch (err) {
-    app.log.error({ err, hook: 'onShutdown' }, 'background task hook failed')
+    writeLine(app.log, 'error', { err, hook: 'onShutdown' }, 'background task hook failed')
   } finally {
     clearInterval(timer)
   }

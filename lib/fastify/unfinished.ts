@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Dispatcher } from '../in-process/dispatcher.ts'
+import { writeLine } from '../log.ts'
 
 const STDERR = 2
 
@@ -48,6 +49,6 @@ const NO_HANDLER = 'background tasks will be lost at SIGTERM and SIGINT: nothing
 /** A turn later, as many add their signal handlers right after `listen`. */
 export function warnWithoutSignalHandler (log: FastifyBaseLogger): void {
   setImmediate(() => {
-    if (process.listenerCount('SIGTERM') === 0 && process.listenerCount('SIGINT') === 0) log.warn(NO_HANDLER)
+    if (process.listenerCount('SIGTERM') === 0 && process.listenerCount('SIGINT') === 0) writeLine(log, 'warn', {}, NO_HANDLER)
   })
 }

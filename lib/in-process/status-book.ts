@@ -1,4 +1,4 @@
-import type { TaskInfo } from '../../types/index.ts'
+import type { Outcome, TaskInfo } from '../../types/index.ts'
 import { describeFailure, type Failure } from '../failure.ts'
 import { jsonCopy } from '../json.ts'
 import type { AddedTask } from './added-task.ts'
@@ -100,7 +100,7 @@ export class StatusBook {
 
 function describe ({ task, enqueuedAt, startedAt, progress, error: earlier }: Open): TaskInfo {
   const { id, name, state, attempt, outcome } = task
-  const error = outcome !== undefined && 'error' in outcome ? describeFailure(outcome.error) : earlier
+  const error = outcome === undefined ? earlier : errorOf(outcome)
   return {
     id,
     task: name,
@@ -111,4 +111,9 @@ function describe ({ task, enqueuedAt, startedAt, progress, error: earlier }: Op
     enqueuedAt,
     ...(startedAt !== undefined && { startedAt })
   }
+}
+
+/** Of an earlier attempt it is gone by then. */
+function errorOf (outcome: Outcome): Failure | undefined {
+  return 'error' in outcome ? describeFailure(outcome.error) : undefined
 }

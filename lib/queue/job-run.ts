@@ -128,8 +128,7 @@ export class JobRun extends TaskRun {
       return verdict
     }
     if (verdict.state === 'lost') {
-      const { name: task, id: taskId, attempt } = this
-      this.log.warn({ task, taskId, attempt }, 'background task given back to the queue')
+      events.givenBack(this)
       return { state: 'postponed', error: verdict.error, delay: 0 }
     }
     this.state = verdict.state
@@ -141,13 +140,12 @@ export class JobRun extends TaskRun {
 
   /** The work is done: a result that a queue cannot keep does not undo it. */
   #keepable (result: unknown): unknown {
-    const { maxResult } = this.#surroundings
+    const { maxResult, events } = this.#surroundings
     if (maxResult === 0 || result === undefined) return undefined
     try {
       return jsonCopy(result, maxResult)
-    } catch (err) {
-      const { name: task, id: taskId } = this
-      this.log.warn({ err, task, taskId }, 'background task completed, but its result cannot be kept')
+    } catch (error) {
+      events.resultNotKept(this, error)
     }
   }
 }

@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { ActiveJob, TracePropagation } from '../../types/index.ts'
 import { toError } from '../errors.ts'
-import { isThenable } from '../thenable.ts'
+import { writeLine } from '../log.ts'
+import { follow, isThenable } from '../thenable.ts'
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
@@ -30,10 +31,10 @@ function extract (
   const { id, task, data: { trace } } = job
   if (trace === undefined || propagation?.extract === undefined) return
   const failed = (thrown: unknown): void =>
-    log.warn({ err: toError(task, thrown), task, taskId: id }, 'background task trace could not be continued')
+    writeLine(log, 'warn', { err: toError(task, thrown), task, taskId: id }, 'background task trace could not be continued')
   try {
     const result: unknown = propagation.extract(trace, run)
-    if (isThenable(result)) Promise.resolve(result).catch(failed)
+    if (isThenable(result)) follow(result).catch(failed)
   } catch (thrown) {
     failed(thrown)
   }

@@ -3,6 +3,7 @@ import type {
   ActiveJob, Consumer, JobVerdict, QueueAdapter, TracePropagation, Worker as WorkerHandle, WorkerStats
 } from '../../types/index.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
+import { writeLine } from '../log.ts'
 import type { Events } from '../run/events.ts'
 import type { LoopWatch } from '../run/loop-watch.ts'
 import type { DefinedSettings, Registry } from '../task/registry.ts'
@@ -76,7 +77,8 @@ export class Worker implements WorkerHandle {
       await this.close()
       throw failure.reason
     }
-    this.#log.info({ queues: this.queues, concurrency, adapter: this.#adapter.name }, 'background task worker started')
+    const fields = { queues: this.queues, concurrency, adapter: this.#adapter.name }
+    writeLine(this.#log, 'info', fields, 'background task worker started')
   }
 
   stats (): WorkerStats {
@@ -90,7 +92,8 @@ export class Worker implements WorkerHandle {
   async #close (): Promise<void> {
     const { drainTimeout } = this
     const grace = drainTimeout + ABORT_TIME + RECORD_TIME
-    const failed = (err: unknown): void => this.#log.error({ err }, 'background task worker failed to close')
+    const failed = (err: unknown): void =>
+      writeLine(this.#log, 'error', { err }, 'background task worker failed to close')
     const closed = Promise.all(this.#consumers.map(consumer => consumer.close({ grace }))).catch(failed)
     if (await within(drainTimeout, closed)) return
     for (const run of this.#runs) run.shutDown(drainTimeout)
@@ -116,7 +119,7 @@ export class Worker implements WorkerHandle {
     const error = new FST_ERR_BGT_UNKNOWN_TASK(task, data.version, problem)
     const isOverdue = Date.now() - data.enqueuedAt - (data.delay ?? 0) > grace
     const [level, message] = isOverdue ? ['error', 'failed'] as const : ['warn', 'left to another worker'] as const
-    this.#log[level]({ err: error, task, taskId: id }, `background task ${message}`)
+    writeLine(this.#log, level, { err: error, task, taskId: id }, `background task ${message}`)
     return isOverdue ? { state: 'failed', error } : { state: 'postponed', error, delay }
   }
 
@@ -133,9 +136,13 @@ export class Worker implements WorkerHandle {
     })
   }
 
-  /** Lines of a job have the id of the request that enqueued it, under the name it has everywhere. */
+  /** Lines of a job have the id of the request that enqueued it, under the name it has everywhere. A logger may throw. */
   #logFor ({ data: { requestId } }: ActiveJob): FastifyBaseLogger {
     if (requestId === undefined) return this.#log
-    return this.#log.child({ [this.#application.requestIdLabel]: requestId })
+    try {
+      return this.#log.child({ [this.#application.requestIdLabel]: requestId })
+    } catch {
+      return this.#log
+    }
   }
 }

@@ -2,9 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Outcome, TaskEvent, TaskHooks } from '../../types/index.ts'
 import { toError } from '../errors.ts'
 import { hookNames } from '../task/settings.ts'
-import { isThenable } from '../thenable.ts'
+import { follow, isThenable } from '../thenable.ts'
 import {
-  isLogged, logBlocking, logHookError, logOutcome, logProgressError, logRetry, logStandstill, logStranded
+  isLogged, logBlocking, logGivenBack, logHookError, logOutcome, logProgressError, logResultError, logRetry, logStandstill,
+  logStranded
 } from './log.ts'
 import type { TaskRun } from './task-run.ts'
 import { publishOutcome } from './tracing.ts'
@@ -86,6 +87,16 @@ export class Events {
     return this.#underWay.size
   }
 
+  /** A worker that closes has given the job back. */
+  givenBack (run: TaskRun): void {
+    logGivenBack(run)
+  }
+
+  /** The task has completed, and what it returned is not JSON, or too large. */
+  resultNotKept (run: TaskRun, error: unknown): void {
+    logResultError(run, toError(run.name, error))
+  }
+
   /** Resolves when the hooks that returned a promise so far have ended. */
   async hooksEnded (): Promise<void> {
     await Promise.all(this.#underWay)
@@ -127,9 +138,4 @@ export class Events {
       })
     this.#underWay.add(ended)
   }
-}
-
-/** A promise of ours: those of others may have a `catch` of their own. */
-async function follow (result: PromiseLike<unknown>): Promise<void> {
-  await result
 }

@@ -1,43 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Outcome, TaskHooks } from '../../types/index.ts'
-import { describeFailure } from '../failure.ts'
+import { writeLine } from '../log.ts'
 import type { TaskRun } from './task-run.ts'
 
 type Level = 'debug' | 'warn' | 'error'
 
-interface Fields {
-  readonly err?: Error | undefined
-  readonly [name: string]: unknown
-}
-
-/**
- * Writes a line in the task's async context, and never throws. A logger may: pino does for an error that is frozen,
- * whose getters throw or whose causes are thousands deep. Then the line is written again with what can be read.
- */
-function line (level: Level, run: TaskRun, fields: Fields, message: string): void {
-  run.runInAsyncScope(() => {
-    try {
-      write(level, run, fields, message)
-    } catch {
-      writeAgain(level, run, fields, message)
-    }
-  })
-}
-
-function write (level: Level, { name, id, attempt, log }: TaskRun, fields: object, message: string): void {
-  log[level]({ task: name, taskId: id, attempt, ...fields }, `background task ${message}`)
-}
-
-function writeAgain (level: Level, run: TaskRun, { err, ...fields }: Fields, message: string): void {
-  try {
-    // Without a prototype, so that pino takes its name for its type.
-    const readable = err && Object.assign(Object.create(null) as object, describeFailure(err))
-    write(level, run, { err: readable, ...fields }, message)
-  } catch {
-    const { name, id, state } = run
-    const told = `The logger threw at a line about task "${name}" (${id}, ${state})`
-    process.emitWarning(told, 'FastifyBackgroundTasksWarning')
-  }
+/** Writes a line in the task's async context, and never throws. */
+function line (level: Level, run: TaskRun, fields: object, message: string): void {
+  const { name, id, attempt, log } = run
+  const all = { task: name, taskId: id, attempt, ...fields }
+  run.runInAsyncScope(() => writeLine(log, level, all, `background task ${message}`))
 }
 
 const levels: Record<Outcome['state'], Level> = {
@@ -95,4 +67,12 @@ export function logStranded (run: TaskRun, err: Error): void {
 
 export function logProgressError (run: TaskRun, err: Error): void {
   line('warn', run, { err }, 'progress was not kept')
+}
+
+export function logGivenBack (run: TaskRun): void {
+  line('warn', run, {}, 'given back to the queue')
+}
+
+export function logResultError (run: TaskRun, err: Error): void {
+  line('warn', run, { err }, 'completed, but its result cannot be kept')
 }

@@ -2,7 +2,7 @@ import { KindGuard, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { PayloadSchema, StandardIssue, StandardSchema } from '../../types/index.ts'
 import { brief, FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_INVALID_TASK } from '../errors.ts'
-import { isThenable } from '../thenable.ts'
+import { follow, isThenable } from '../thenable.ts'
 
 type Parse = (payload: unknown) => unknown
 
@@ -53,7 +53,7 @@ function standard (name: string, schema: StandardSchema): Parse {
   return payload => {
     const result = schema['~standard'].validate(payload)
     if (isThenable(result)) {
-      Promise.resolve(result).catch(() => {}) // refused below, whatever it says
+      follow(result).catch(() => {}) // refused below, whatever it says
       throw new FST_ERR_BGT_INVALID_PAYLOAD(name, 'its validator is asynchronous, which add cannot wait for')
     }
     if (result.issues === undefined) return result.value

@@ -82,7 +82,8 @@ export function resolveTaskOptions (options: TaskOptions, defaults: TaskSettings
     when: options.when ?? defaults.when,
     timeout: options.timeout ?? defaults.timeout,
     retry: options.retry === undefined ? defaults.retry : withDefaults(retry, options.retry as RetryOptions),
-    hooks: options.hooks ?? defaults.hooks,
+    // A copy of what was checked: theirs may change, and throw when it is read at the end of a task.
+    hooks: options.hooks === undefined ? defaults.hooks : { ...options.hooks },
     task: defaults.task
   }
 }

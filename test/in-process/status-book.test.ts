@@ -69,7 +69,7 @@ await t.test('a task is pending, running, completed, and says when', async t => 
   t.strictSame(await backgroundTasks.status(id), { ...known, state: 'completed', attempts: 1, result: { sent: 3 }, startedAt: 1_500, endedAt: 2_000 })
 })
 
-await t.test('a task that will be tried again tells its latest error, and the start of its latest attempt', async t => {
+await t.test('a task that will be tried again tells its latest error, until it has completed, and the start of its latest attempt', async t => {
   const timers = fakeTimers(t)
   const held = makeHeld({ retry: { attempts: 3, delay: 1_000, backoff: 'fixed', jitter: 0 } })
   const { backgroundTasks } = await makeApp(t, { tasks: [held.task] })
@@ -89,7 +89,7 @@ await t.test('a task that will be tried again tells its latest error, and the st
   await held.began()
   held.end('third time lucky')
   await backgroundTasks.idle()
-  t.match(await backgroundTasks.status(id), { state: 'completed', attempts: 3, result: 'third time lucky', error: { name: 'RangeError', message: 'second' } })
+  t.match(await backgroundTasks.status(id), { state: 'completed', attempts: 3, result: 'third time lucky', error: undefined })
 })
 
 await t.test('an id that is first read in a hook or by the task itself says what is known from then on', async t => {

@@ -99,7 +99,7 @@ await t.test('a logger that always throws is a warning of the process', async t 
   const handle = app.backgroundTasks.add({ name: 'rude' }, thrower(new Rude()))
   t.hasStrict(await handle.settled, { state: 'failed' })
   await setImmediate()
-  t.match(warnings, [{ name: 'FastifyBackgroundTasksWarning', message: `The logger threw at a line about task "rude" (${handle.id}, failed)` }])
+  t.match(warnings, [{ name: 'FastifyBackgroundTasksWarning', message: `The logger threw at the line "background task failed" about task "rude" (${handle.id})` }])
   t.equal(warnings.length, 1)
   t.hasStrict(await app.backgroundTasks.add(() => 'next').settled, { state: 'completed', result: 'next' })
 })

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { FST_ERR_BGT_STALLED } from '../../errors.ts'
+import { writeLine } from '../../log.ts'
 
 /** The subject of a line. */
 export interface Subject {
@@ -33,15 +34,15 @@ export class TroubleLog {
   }
 
   info (message: string, subject?: Subject): void {
-    this.#log.info({ adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
+    writeLine(this.#log, 'info', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
   }
 
   warn (message: string, subject?: Subject): void {
-    this.#log.warn({ adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
+    writeLine(this.#log, 'warn', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
   }
 
   error (message: string, subject?: Subject): void {
-    this.#log.error({ adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
+    writeLine(this.#log, 'error', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
   }
 
   /** @param kind tells one trouble from another. By default it is the error's message, whichever job that names. */
@@ -70,7 +71,7 @@ export class TroubleLog {
   /** The line of each task that has failed for good, about one that nobody could run to its end. */
   givenUp (subject: Subject & { readonly task: string }, times: number): void {
     const err = new FST_ERR_BGT_STALLED(subject.task, times)
-    this.#log.error({ adapter: this.#adapter, ...subject, err }, 'background task failed')
+    writeLine(this.#log, 'error', { adapter: this.#adapter, ...subject, err }, 'background task failed')
   }
 
   /** Closing breaks connections, which is no trouble. */

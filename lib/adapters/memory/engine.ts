@@ -99,6 +99,7 @@ export class MemoryStore {
         return this.#wait(job, 'scheduled', verdict.delay)
       case 'completed':
         job.info.result = jsonCopy(verdict.result, Infinity)
+        delete job.info.error
     }
     this.#end(job, verdict.state)
   }

@@ -50,7 +50,8 @@ export function statements (schema: string, table: string): Statements {
       UPDATE ${job} j SET (state, output, start_after, started_on, completed_on, retry_limit, deletion_seconds) = (
         SELECT
           v.state::${state},
-          coalesce(j.output, '{}') || v.output,
+          CASE WHEN v.state = 'completed' AND j.output -> 'error' IS NOT NULL THEN j.output - 'error'
+            ELSE coalesce(j.output, '{}') END || v.output,
           CASE WHEN v.delay IS NULL THEN j.start_after ELSE now() + v.delay * interval '1 millisecond' END,
           CASE WHEN v.counted THEN j.started_on END,
           CASE WHEN v.state IN ('completed', 'failed', 'cancelled') THEN now() END,

@@ -53,7 +53,7 @@ const HELD = "where sequence = ? and deliveries = ? and state = 'running'"
 
 export const RECORD: string = `
   update background_tasks_jobs
-  set state = ?, due = ?, result = ?, error = coalesce(?, error), ended_at = ?, attempts = attempts - ?,
+  set state = ?, due = ?, result = ?, error = ?, ended_at = ?, attempts = attempts - ?,
     stalls = 0, lease = null
   ${HELD}`
 

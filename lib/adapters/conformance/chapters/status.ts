@@ -69,6 +69,16 @@ export function status (options: ConformanceOptions): void {
     assertError(ended, 'second')
   })
 
+  check('tells no error of an earlier attempt once the job has completed', ['status', 'retry'], async stage => {
+    const job = stage.job()
+    const script = [retrying(0, 'first'), retrying(0, 'second'), completed()]
+    await stage.work(stage.adapter, { decide: () => script.shift()! })
+    await stage.enqueue([job])
+    const info = await stage.state(job.id, 'completed')
+    assert.equal(info.attempts, 3)
+    assert.equal(info.error, undefined)
+  })
+
   check('does not count an attempt that was postponed', ['status', 'delay'], async stage => {
     const job = stage.job()
     const script = [postponed(0), postponed(0), completed()]
