@@ -8,6 +8,7 @@ import { kErrored, kPipelined, kReply, kWatch } from './symbols.ts'
 
 type Raw = ServerResponse | Http2ServerResponse
 type WatchedReply = FastifyReply & { [kWatch]?: Watch }
+type MarkedReply = Readonly<Record<symbol, unknown>>
 type WatchedRequest = FastifyRequest & { [kErrored]?: boolean, [kReply]?: WatchedReply }
 type WatchedSocket = Socket & { [kPipelined]?: Set<Watch> }
 
@@ -21,8 +22,7 @@ interface Watch extends Ringed<Watch> {
   readonly request: WatchedRequest
   readonly reply: FastifyReply
   readonly tasks: Judged
-  readonly answered: Ring<Watch>
-  readonly abortGrace: number
+  readonly app: Application
   readonly send: FastifyReply['send']
   /** The handler has answered, or something has thrown. */
   isSent: boolean
@@ -31,14 +31,31 @@ interface Watch extends Ringed<Watch> {
   timer: NodeJS.Timeout | undefined
 }
 
+/** What the responses of an application share. */
+interface Application {
+  /** ms */
+  readonly abortGrace: number
+  /** The responses that their clients have not read yet, in the order in which the handlers answered. */
+  readonly answered: Ring<Watch>
+  readonly marks: Marks
+}
+
+/** The symbols by which Fastify marks a reply. */
+interface Marks {
+  /** It sends what was thrown, which need be no Error, or none of this realm. */
+  readonly isError: symbol
+  /** Its onError hooks run. */
+  readonly runsOnError: symbol
+}
+
 /** Answers still on their way through onSend hooks that one call of `endOldest` passes over at the most. */
 const LOOKS = 10
 
 /** Tells the tasks of requests that their response is over, and how the request ended. */
 export class ResponseEnds {
   readonly #abortGrace: number
-  /** The responses that their clients have not read yet, in the order in which the handlers answered. */
   readonly #answered = new Ring<Watch>()
+  #app: Application | undefined = undefined
 
   /** @param abortGrace ms that a handler whose client has gone gets to answer. */
   constructor (abortGrace: number) {
@@ -55,8 +72,7 @@ export class ResponseEnds {
       request,
       reply,
       tasks,
-      answered: this.#answered,
-      abortGrace: this.#abortGrace,
+      app: (this.#app ??= { abortGrace: this.#abortGrace, answered: this.#answered, marks: marksOf(reply) }),
       send: reply.send,
       isSent: false,
       isClosed: false,
@@ -128,52 +144,38 @@ function closeAll (this: WatchedSocket): void {
 
 function send (this: WatchedReply, ...payload: [unknown?]): FastifyReply {
   const watch = this[kWatch]!
-  // Our onError hook says so too, but it runs after those of earlier plugins: later, or never if one of them throws.
-  if (!this.sent && (payload[0] instanceof Error || isMarked(this, IS_ERROR))) watch.request[kErrored] = true
+  const { request, app: { answered, marks: { isError, runsOnError } } } = watch
+  const marked = this as unknown as MarkedReply
+  // Our onError hook says so too, but it runs after those of earlier plugins: later, or never if one throws.
+  if (!this.sent && (payload[0] instanceof Error || marked[isError] === true)) request[kErrored] = true
   const reply = watch.send.apply(this, payload)
   // What cannot be serialised does not pass through `send`.
-  if (isMarked(this, RUNS_ON_ERROR)) watch.request[kErrored] = true
+  if (marked[runsOnError] === true) request[kErrored] = true
   watch.isSent = true
   // The client left before. The handler is not to blame for what becomes of its answer.
   if (watch.isClosed) end(watch, 'answered')
-  else watch.answered.add(watch)
+  else answered.add(watch)
   return reply
 }
 
-/** Fastify marks a reply so before it sends what was thrown, which need be no Error, or none of this realm. */
-const IS_ERROR = 'fastify.reply.isError'
-
-/** Fastify marks a reply so while its onError hooks run. */
-const RUNS_ON_ERROR = 'fastify.reply.isRunningOnErrorHook'
-
-/** The symbols of the latest Fastify, by their descriptions. */
-const marks = new Map<string, symbol>()
-
-function isMarked (reply: FastifyReply, description: string): boolean {
-  const known = marks.get(description)
-  const mark = known !== undefined && known in reply ? known : findMark(reply, description)
-  return (reply as unknown as Record<symbol, unknown>)[mark] === true
-}
-
-function findMark (reply: FastifyReply, description: string): symbol {
-  const mark = Object.getOwnPropertySymbols(reply).find(symbol => symbol.description === description)
-  // Another Fastify, which does not know it, marks nothing.
-  const found = mark ?? Symbol(description)
-  marks.set(description, found)
-  return found
+function marksOf (reply: FastifyReply): Marks {
+  const symbols = Object.getOwnPropertySymbols(reply)
+  // A Fastify that does not know it marks nothing.
+  const mark = (name: string): symbol => symbols.find(({ description }) => description === name) ?? Symbol(name)
+  return { isError: mark('fastify.reply.isError'), runsOnError: mark('fastify.reply.isRunningOnErrorHook') }
 }
 
 function close (watch: Watch): void {
   if (watch.isClosed) return
   watch.isClosed = true
   watch.pipelined?.delete(watch)
-  watch.answered.delete(watch)
+  watch.app.answered.delete(watch)
   if (watch.isSent || isAnswered(watch)) end(watch, 'answered')
   else startGrace(watch)
 }
 
 function startGrace (watch: Watch): void {
-  watch.timer = setTimeout(() => end(watch, isAnswered(watch) ? 'answered' : 'unanswered'), watch.abortGrace)
+  watch.timer = setTimeout(() => end(watch, isAnswered(watch) ? 'answered' : 'unanswered'), watch.app.abortGrace)
   // The process need not wait for it: a drain that ends earlier has settled the tasks.
   watch.timer.unref()
 }
