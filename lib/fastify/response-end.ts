@@ -109,7 +109,7 @@ export class ResponseEnds {
   }
 }
 
-/** A task was added after `abortGrace`, which proves that the handler is alive: its answer decides, or the next grace. */
+/** A task was added after `abortGrace`: the handler is alive, and its answer decides, or the next grace. */
 export function awaitAnswer (request: WatchedRequest): void {
   const watch = request[kReply]![kWatch]!
   if (watch.isSent) end(watch, 'answered')
@@ -122,8 +122,9 @@ function isGone (raw: Raw): boolean {
 }
 
 /** The answer is on its way. Of a hijacked response only its end says so. */
-function isBegun ({ raw, sent }: FastifyReply): boolean {
-  return raw.headersSent && (raw.writableEnded || !sent)
+function isBegun (reply: FastifyReply): boolean {
+  const { raw } = reply
+  return raw.headersSent && (raw.writableEnded || !reply.sent)
 }
 
 /** Watches the socket: a pipelined response gets it, and with it a `close`, only in its turn, which may never come. */

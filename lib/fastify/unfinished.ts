@@ -49,6 +49,7 @@ const NO_HANDLER = 'background tasks will be lost at SIGTERM and SIGINT: nothing
 /** A turn later, as many add their signal handlers right after `listen`. */
 export function warnWithoutSignalHandler (log: FastifyBaseLogger): void {
   setImmediate(() => {
-    if (process.listenerCount('SIGTERM') === 0 && process.listenerCount('SIGINT') === 0) writeLine(log, 'warn', {}, NO_HANDLER)
+    const hasHandler = ['SIGTERM', 'SIGINT'].some(signal => process.listenerCount(signal) > 0)
+    if (!hasHandler) writeLine(log, 'warn', {}, NO_HANDLER)
   })
 }

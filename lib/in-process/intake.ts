@@ -19,9 +19,6 @@ type TaskLane = Lane<AddedTask>
 const RUNS_ALREADY =
   'add expects a function, got a promise, whose work has begun: add(() => work()) begins it after the response'
 
-/** Names that nobody gives a property of an argument by chance. */
-const unmistakable = ['retry', 'when', 'hooks']
-
 interface Limits {
   readonly registry: Registry
   readonly maxPending: number
@@ -49,7 +46,7 @@ export class Intake {
 
   add (lane: TaskLane, first: unknown, rest: unknown[], request?: Origin): AddedTask {
     if (typeof first === 'function') {
-      if (rest.length === 1 && first.length === 0) refuseMisplaced(rest[0])
+      if (rest.length === 1 && areOptions(rest[0]) && first.length === 0) throw misplaced(rest[0])
       refuseGenerator(first)
       const { defaults } = this.#limits.registry
       return this.#take(lane, nameOf(first), defaults, 'arguments', first as UserFunction, rest)
@@ -103,13 +100,21 @@ export class Intake {
   }
 }
 
-/** For options that a function cannot mean as its argument: without parameters it has none. */
-function refuseMisplaced (argument: unknown): void {
-  if (typeof argument !== 'object' || argument === null) return
-  const keys = Object.keys(argument)
-  const areOptions = keys.every(key => key === 'name' || key in taskOptions)
-  if (!areOptions || !unmistakable.some(key => keys.includes(key))) return
-  throw new FST_ERR_BGT_INVALID_TASK(`add expects options before the function: add({ ${keys.join(', ')} }, fn)`)
+/** By names that nobody gives the properties of an argument by chance. */
+function areOptions (argument: unknown): argument is object {
+  if (typeof argument !== 'object' || argument === null) return false
+  try {
+    const isUnmistakable = 'retry' in argument || 'when' in argument || 'hooks' in argument
+    return isUnmistakable && Object.keys(argument).every(key => key === 'name' || key in taskOptions)
+  } catch {
+    return false
+  }
+}
+
+/** A function without parameters cannot mean options as its argument. */
+function misplaced (options: object): Error {
+  const names = Object.keys(options).join(', ')
+  return new FST_ERR_BGT_INVALID_TASK(`add expects options before the function: add({ ${names} }, fn)`)
 }
 
 /** Has no stack: that would cost more than all else about a dropped task, and there may be thousands a second. */

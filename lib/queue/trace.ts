@@ -6,6 +6,8 @@ import { follow, isThenable } from '../thenable.ts'
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
+const NOT_CONTINUED = 'background task trace could not be continued'
+
 /** The W3C trace headers that came with a request. */
 export function injectHeaders ({ headers = {} }: { readonly headers?: Headers | undefined }): Record<string, string> {
   const entries = ['traceparent', 'tracestate'].map(name => [name, headers[name]] as const)
@@ -31,7 +33,7 @@ function extract (
   const { id, task, data: { trace } } = job
   if (trace === undefined || propagation?.extract === undefined) return
   const failed = (thrown: unknown): void =>
-    writeLine(log, 'warn', { err: toError(task, thrown), task, taskId: id }, 'background task trace could not be continued')
+    writeLine(log, 'warn', { err: toError(task, thrown), task, taskId: id }, NOT_CONTINUED)
   try {
     const result: unknown = propagation.extract(trace, run)
     if (isThenable(result)) follow(result).catch(failed)

@@ -136,7 +136,7 @@ export class Worker implements WorkerHandle {
     })
   }
 
-  /** Lines of a job have the id of the request that enqueued it, under the name it has everywhere. A logger may throw. */
+  /** Lines of a job have the id of the request that enqueued it, under its usual name. A logger may throw. */
   #logFor ({ data: { requestId } }: ActiveJob): FastifyBaseLogger {
     if (requestId === undefined) return this.#log
     try {

@@ -4,8 +4,8 @@ import { toError } from '../errors.ts'
 import { hookNames } from '../task/settings.ts'
 import { follow, isThenable } from '../thenable.ts'
 import {
-  isLogged, logBlocking, logGivenBack, logHookError, logOutcome, logProgressError, logResultError, logRetry, logStandstill,
-  logStranded
+  isLogged, logBlocking, logGivenBack, logHookError, logOutcome, logProgressError, logResultError, logRetry,
+  logStandstill, logStranded
 } from './log.ts'
 import type { TaskRun } from './task-run.ts'
 import { publishOutcome } from './tracing.ts'
