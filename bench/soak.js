@@ -28,14 +28,14 @@ const execArgv = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-s
 const server = fork(new URL('soak/server.js', import.meta.url), { execArgv })
 const exit = once(server, 'exit')
 const silent = once(server, 'disconnect').then(() => [])
-const [{ port }] = await once(server, 'message')
+const [ports] = await once(server, 'message')
 const told = once(server, 'message')
 
-const users = new Users(port, requests => { if (requests === limit) stop() })
+const users = new Users(ports, requests => { if (requests === limit) stop() })
 const timer = limit === Infinity ? setTimeout(stop, Number(values.minutes) * 60_000) : undefined
 
 function stop () {
-  users.stopping = true
+  users.stop()
   load.seconds = (performance.now() - load.start) / 1_000
   if (process.platform === 'win32') server.send('SIGTERM')
   else server.kill('SIGTERM')
@@ -106,6 +106,8 @@ console.table({
   'attempts tried again': hooked.retried,
   'lost for want of room': books.lostBy.overflow,
   'lost, added after the end': books.lostBy.closed,
+  'added again as they were lost': books.again.added,
+  'refused to be added again': books.again.refused,
   'looks at stats()': books.looks,
   'waiting or running at SIGTERM': before.pending + before.running,
   'ms from SIGTERM to closed': Math.round(closed)
@@ -130,6 +132,7 @@ const checks = {
   'no task is cut off by the shutdown': books.lostBy.shutdown === 0,
   'nothing goes on': stats.abandoned === 0,
   'tasks are lost that are added after the end': books.lostBy.closed > 0,
+  'hooks have added again what was lost': books.again.refused > 0,
   'tasks were under way at SIGTERM': before.pending + before.running > 0,
   'memory is flat': Object.values(memoryUsed).every(({ ratio }) => ratio <= FLAT),
   'no warning, no unhandled error': complaints.length === 0,

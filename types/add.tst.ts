@@ -12,6 +12,11 @@ const { backgroundTasks: tasks } = app
 
 declare function mail (to: string, copies?: number): Promise<void>
 declare function beat (): void
+declare const mailer: {
+  host: string
+  send (this: { host: string }, to: string): void
+  sendAll (this: { host: string }): void
+}
 
 describe('add(fn, ...args)', () => {
   test('takes the arguments of the function', () => {
@@ -35,6 +40,13 @@ describe('add(fn, ...args)', () => {
     expect(tasks.add).type.not.toBeCallableWith(beat, 1)
   })
 
+  test('refuses a method that needs its this, which would be lost', () => {
+    expect(tasks.add).type.not.toBeCallableWith(mailer.send, 'ada@example.org')
+    expect(tasks.add).type.not.toBeCallableWith({ name: 'mail' }, mailer.sendAll)
+    expect(tasks.add).type.toBeCallableWith((to: string) => mailer.send(to), 'ada@example.org')
+    expect(tasks.add).type.toBeCallableWith(mailer.send.bind(mailer), 'ada@example.org')
+  })
+
   test('refuses what is no function', () => {
     expect(tasks.add).type.not.toBeCallableWith()
     expect(tasks.add).type.not.toBeCallableWith('mail')
@@ -52,6 +64,10 @@ describe('add(options, fn)', () => {
       expect(context.requestId).type.toBe<string | undefined>()
       expect(context).type.not.toHaveProperty('request')
     })
+  })
+
+  test('takes a number for retry', () => {
+    expect(tasks.add({ retry: 3 }, beat)).type.toBe<TaskHandle>()
   })
 
   test('refuses unknown options, wrong values and a missing function', () => {

@@ -11,6 +11,8 @@ export class Books {
   settled = counters()
   /** Outcomes as hooks tell them; there is none for cancelled and escalated tasks. */
   hooked = { ...counters(), retried: 0 }
+  /** What onTaskLost hooks added again, and were refused. */
+  again = { added: 0, refused: 0 }
   lostBy = { overflow: 0, shutdown: 0, closed: 0 }
   /** Lines of the log by message. */
   logged = {}

@@ -5,7 +5,7 @@ import type { Dice } from './dice.js'
 export class Hostility extends Error {}
 
 export class Hostile {
-  constructor (dice: Dice)
+  constructor (dice: Dice, silent?: boolean)
   proxy (target: object, untouched?: string[]): object
   value (depth?: number): unknown
   error (depth?: number): unknown

@@ -1,4 +1,5 @@
 // The server of soak.js, in a process of its own, so that its memory is its own.
+import { createServer } from 'node:http2'
 import { setTimeout } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import backgroundTasks from 'fastify-background-tasks'
@@ -75,6 +76,7 @@ const endings = {
     reply.hijack()
     reply.raw.end('answered')
   },
+  large: () => Buffer.alloc(100_000, 'x'),
   stream: (_request, reply) => reply.send(Readable.from(chunks())),
   never: () => new Promise(() => {})
 }
@@ -120,6 +122,8 @@ async function stop () {
   for (let n = 0; n < 50; n++) tasks.addSome(app.backgroundTasks, dice)
   const before = app.backgroundTasks.stats()
   const start = performance.now()
+  for (const session of sessions) session.destroy()
+  http2.close()
   await app.close()
   const closed = performance.now() - start
   for (let n = 0; n < 50; n++) tasks.addSome(app.backgroundTasks, dice)
@@ -145,4 +149,14 @@ process.once('SIGTERM', stop)
 process.once('message', stop)
 
 await app.listen({ host: '127.0.0.1', port: 0 })
-process.send({ port: app.server.address().port })
+// The same application for HTTP/2, on a port of its own.
+const sessions = new Set()
+const http2 = createServer((request, response) => app.routing(request, response))
+http2.on('session', session => {
+  sessions.add(session)
+  session.on('error', () => {})
+  session.once('close', () => sessions.delete(session))
+})
+http2.listen(0, '127.0.0.1', () => {
+  process.send({ port: app.server.address().port, http2Port: http2.address().port })
+})

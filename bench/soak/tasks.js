@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import { defineTask } from 'fastify-background-tasks'
+import { Hostile } from './hostile.js'
 
 /** Adds tasks of every kind, as the dice fall, and keeps the books about them. */
 export class Tasks {
@@ -46,7 +47,8 @@ export class Tasks {
   /** More than there is room for. Outside of a request they also take all the running places for a while. */
   #flood ([to, ms]) {
     for (let count = 1_500; count > 0; count--) {
-      this.#add(to, 'success', { name: 'flood' }, () => {
+      const hooks = count % 2 === 0 ? { onTaskLost: () => this.#addAgain() } : { onTaskLost: () => this.#addAgainLater() }
+      this.#add(to, 'success', { name: 'flood', hooks }, () => {
         this.#ran()
         if (ms > 0) return setTimeout(ms)
       })
@@ -55,6 +57,25 @@ export class Tasks {
 
   addLate (to, dice) {
     this.#later(dice.below(30), () => this.#addOne(to, dice, 0))
+  }
+
+  /** From an onTaskLost hook, which gets an error where that would be lost again. */
+  #addAgain () {
+    const { again } = this.#books
+    try {
+      this.#add(this.#app.backgroundTasks, 'success', { name: 'again' }, () => this.#ran())
+      again.added++
+    } catch (error) {
+      if (error.code !== 'FST_ERR_BGT_OVERFLOW' && error.code !== 'FST_ERR_BGT_CLOSED') throw error
+      again.refused++
+    }
+  }
+
+  async #addAgainLater () {
+    this.open++
+    await setTimeout(1)
+    this.open--
+    this.#addAgain()
   }
 
   #later (ms, work) {
@@ -115,6 +136,8 @@ export class Tasks {
         if (error.code !== 'FST_ERR_BGT_INVALID_PAYLOAD') throw error
         this.#books.refused++
       }
+    } else if (kind === 'readded') {
+      this.#add(to, 'success', { name: kind, hooks: { onTaskLost: () => this.#addAgain() } }, () => this.#ran())
     } else if (kind === 'arguments') {
       this.#add(to, 'success', (one, two) => this.#ran(one, two), 1, 2)
     } else {
@@ -140,6 +163,7 @@ const kinds = {
   enqueued: () => [],
   refused: () => [],
   arguments: () => [],
+  readded: () => [],
   synchronous: () => [{}, undefined],
   asynchronous: dice => {
     const ms = dice.below(5)
@@ -158,6 +182,12 @@ const kinds = {
     () => ({ then (resolve, reject) { resolve(1); reject(new Error('second answer')) } }),
     () => ({ get then () { throw new Error('from the getter') } })
   ])],
+  hostile: dice => {
+    // None is silent for ever, as in the end nothing is to go on.
+    const hostile = new Hostile(dice, false)
+    const retry = dice.chance(0.3) ? { retry: { attempts: 2, delay: 1 } } : {}
+    return [{ timeout: 5, hooks: hostile.hooks(['onTaskStart', 'onTaskCompleted', 'onTaskFailed', 'onTaskLost']), ...retry }, context => hostile.use(context)]
+  },
   obedient: () => [{ timeout: 5 }, ({ signal }) => setTimeout(50, undefined, { signal })],
   disobedient: () => [{ timeout: 5 }, () => setTimeout(25)],
   late: () => [{ timeout: 5 }, () => setTimeout(15).then(failure)],

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { Dice } from './dice.js'
@@ -18,16 +19,72 @@ export class Users {
   stopping = false
   #agent = new Agent({ keepAlive: true, scheduling: 'fifo' })
   #port
+  #http2Port
   #onRequest
+  /** What those hold open who do not read. */
+  #stalled = new Set()
 
-  constructor (port, onRequest) {
+  constructor ({ port, http2Port }, onRequest) {
     this.#port = port
+    this.#http2Port = http2Port
     this.#onRequest = onRequest
   }
 
   async run (count, seed) {
-    await Promise.all(Array.from({ length: count }, (_, index) => this.#user(new Dice(seed + index))))
+    const slow = [this.#keepOn('stall', new Dice(seed - 1)), this.#keepOn('stallHttp2', new Dice(seed - 2))]
+    await Promise.all([...slow, ...Array.from({ length: count }, (_, index) => this.#user(new Dice(seed + index)))])
     this.#agent.destroy()
+  }
+
+  /** The server is told to stop: nobody holds it up any more. */
+  stop () {
+    this.stopping = true
+    for (const connection of this.#stalled) connection.destroy()
+  }
+
+  async #keepOn (what, dice) {
+    while (!this.stopping) {
+      this.did[what] = (this.did[what] ?? 0) + 1
+      try {
+        await this[what](dice)
+      } catch (error) {
+        if (!this.stopping && this.surprises.length < 5) this.surprises.push(`${what}: ${error.stack}`)
+      }
+    }
+  }
+
+  /** Sends many requests over one connection, reads none of the answers, and goes away some seconds later. */
+  async stall (dice) {
+    const socket = await this.#connect()
+    socket.pause()
+    await this.#hold(socket, dice, () => {
+      const requests = Array.from({ length: 30 }, () => `GET ${this.#path('large', dice)} HTTP/1.1\r\nhost: soak\r\n\r\n`)
+      socket.write(requests.join(''))
+    })
+  }
+
+  /** The same over one session of HTTP/2 that takes no byte of any answer, for more tasks than may wait. */
+  async stallHttp2 (dice) {
+    const session = connectHttp2(`http://${host}:${this.#http2Port}`, { settings: { initialWindowSize: 0 } })
+    session.on('error', () => {})
+    await Promise.race([once(session, 'connect'), once(session, 'close')])
+    await this.#hold(session, dice, () => {
+      for (let n = 0; n < 400; n++) {
+        const stream = session.request({ ':path': this.#path(dice.pick(['now', 'now', 'soon', 'throw', 'forgive']), dice) })
+        stream.on('error', () => {})
+      }
+    })
+  }
+
+  async #hold (connection, dice, send) {
+    this.#stalled.add(connection)
+    const closed = once(connection, 'close')
+    if (this.stopping) connection.destroy()
+    else send()
+    await Promise.race([closed, setTimeout(1_000 + dice.below(1_000), undefined, { ref: false })])
+    connection.destroy()
+    await closed
+    this.#stalled.delete(connection)
   }
 
   async #user (dice) {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { makeApp } from '../helpers/app.ts'
 import { latch } from '../helpers/latch.ts'
@@ -78,6 +80,30 @@ await t.test('idle gives up after its timeout, and says what it was waiting for'
   await t.rejects(idle, { code: 'FST_ERR_BGT_IDLE_TIMEOUT', message: 'Not idle after 200 ms: 3 tasks pending, 2 running' })
   free.open()
   await app.backgroundTasks.idle({ timeout: 200 })
+})
+
+await t.test('an idle that gives up leaves nothing behind', async t => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const { backgroundTasks } = await makeApp(t)
+  const free = latch()
+  backgroundTasks.add(() => free.opened)
+  const giveUp = async (times: number): Promise<void> => {
+    for (let n = 0; n < times; n += 100) {
+      await Promise.allSettled(Array.from({ length: 100 }, () => backgroundTasks.idle({ timeout: 0 })))
+    }
+  }
+  const used = (): number => {
+    gc()
+    return process.memoryUsage().heapUsed
+  }
+  await giveUp(1_000)
+  const before = used()
+  await giveUp(5_000)
+  const grown = used() - before
+  t.ok(grown < 1_500_000, `${grown} bytes, where each of 5,000 left 0.9 kB`)
+  free.open()
+  await backgroundTasks.idle()
 })
 
 await t.test('idle refuses what it does not know', async t => {

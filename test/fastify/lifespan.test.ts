@@ -91,6 +91,18 @@ for (const [what, onShutdown] of [
   })
 }
 
+await t.test('close() resolves with a logger that throws at every line', async t => {
+  const throws = (): never => { throw new Error('no room on the disk') }
+  const never = latch()
+  const app = await makeApp(t, { drainTimeout: 0, hooks: { onShutdown: throws } })
+  await app.ready()
+  for (const method of ['info', 'warn', 'error'] as const) app.log[method] = throws
+  const { settled } = app.backgroundTasks.add(() => never.opened)
+  await app.close()
+  t.hasStrict(await settled, { state: 'lost' })
+  never.open()
+})
+
 await t.test('a second close() waits for the first, and onShutdown is called once', async t => {
   let calls = 0
   const app = await makeApp(t, { hooks: { onShutdown: () => { calls++ } } })

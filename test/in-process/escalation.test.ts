@@ -193,6 +193,41 @@ await t.test('overflow: "drop" drops what does not escalate', async t => {
   t.match(app.backgroundTasks.stats(), { added: 3, completed: 1, lost: 1, escalated: 1 })
 })
 
+await t.test('what waits for room or for its queue is twice maxPending at the most, and the error names the option', async t => {
+  const adapter = new UnrulyAdapter()
+  const task = makeTask(['overflow'])
+  const app = await makeReady(t, adapter, task, { maxPending: 2 })
+  app.post('/', request => {
+    for (let n = 0; n < 5; n++) request.backgroundTasks.add(task, { n })
+    return 'ok'
+  })
+  const response = await app.inject({ method: 'POST', url: '/' })
+  t.equal(response.statusCode, 503)
+  t.match(response.json(), {
+    code: 'FST_ERR_BGT_OVERFLOW',
+    message: 'No room for task "task": 4 tasks are pending, and the option "maxPending" is 2'
+  })
+  await app.backgroundTasks.idle()
+  t.match(app.backgroundTasks.stats(), { added: 4, skipped: 4 })
+})
+
+await t.test('overflow: "drop" drops also what may escalate, from twice maxPending on', async t => {
+  const adapter = new UnrulyAdapter()
+  const lines = new LogLines('error')
+  const task = makeTask(['overflow'])
+  const app = await makeReady(t, adapter, task, { maxPending: 2, overflow: 'drop' }, { logger: lines.logger })
+  app.post('/', request => {
+    const states = Array.from({ length: 50 }, (_, n) => request.backgroundTasks.add(task, { n }).state)
+    t.ok(app.backgroundTasks.stats().pending <= 4)
+    return states.filter(state => state === 'lost').length
+  })
+  t.equal((await app.inject({ method: 'POST', url: '/' })).body, '46')
+  await app.backgroundTasks.idle()
+  t.strictSame(sent(adapter), [2, 3])
+  t.match(app.backgroundTasks.stats(), { added: 50, completed: 2, escalated: 2, lost: 46 })
+  t.match(lines.ofTasks[0], { reason: 'overflow', err: { message: '4 tasks are pending, and the option "maxPending" is 2' } })
+})
+
 await t.test('a surplus task of a request that fails is skipped, like the others', async t => {
   const adapter = new UnrulyAdapter()
   const task = makeTask(['overflow'])

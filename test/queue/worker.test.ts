@@ -289,3 +289,24 @@ await t.test('a queue that fails to let a worker go is logged, and closing goes 
   await app.close()
   t.match(lines.ofTasks, [{ msg: 'background task worker failed to close', err: { message: 'connection lost' } }])
 })
+
+await t.test('a logger that throws keeps no job from its end, and no worker from closing', async t => {
+  const odd = defineTask({ name: 'odd', run: () => ({ circular: 1n }) })
+  const fails = defineTask({ name: 'fails', run () { throw new Error('no') } })
+  const unknown = defineTask({ name: 'unknown', run () {} })
+  const adapter = memory()
+  const throws = (): never => { throw new Error('no room on the disk') }
+  const app = await makeApp(t, { adapter, tasks: [odd, fails] }, { genReqId: () => 'request-7' })
+  const other = await makeApp(t, { adapter: memory({ store: adapter.native }), tasks: [unknown] })
+  app.get('/', request => Promise.all([odd, fails].map(task => request.backgroundTasks.enqueue(task))))
+  await Promise.all([app.ready(), other.ready()])
+  const enqueued = (await app.inject('/')).json<{ id: string }[]>()
+  const stray = await other.backgroundTasks.enqueue(unknown)
+  for (const method of ['info', 'warn', 'error', 'child'] as const) app.log[method] = throws
+  const worker = await startWorker(app, { unknown: { grace: 0, delay: 0 } })
+  await becomes(app, enqueued[0]!.id, 'completed')
+  await becomes(app, enqueued[1]!.id, 'failed')
+  await becomes(app, stray.id, 'failed')
+  t.match(worker.stats(), { completed: 1, failed: 2, running: 0 })
+  await app.close()
+})

@@ -122,6 +122,9 @@ const thenables: [what: string, task: () => unknown, outcome: object][] = [
   ['that is a promise whose own then answers twice', () => Object.assign(Promise.resolve('own'), {
     then (resolve: (value: unknown) => void, reject: (error: unknown) => void) { resolve('first'); reject(boom) }
   }), { state: 'completed', result: 'own' }],
+  ['that is a promise whose constructor throws', () => Object.defineProperty(Promise.resolve('own'), 'constructor', { get: throws }), { state: 'failed', error: boom }],
+  ['that is a promise whose species throws', () => Object.assign(Promise.resolve('own'), { constructor: { get [Symbol.species] () { return throws() } } }), { state: 'failed', error: boom }],
+  ['that resolves to a value whose then throws', () => Promise.resolve({ get then () { return throws() } }), { state: 'failed', error: boom }],
   ['that is a promise of another realm', () => runInNewContext('Promise.resolve("foreign")') as unknown, { state: 'completed', result: 'foreign' }]
 ]
 
@@ -156,4 +159,41 @@ await t.test('the task after one that fails runs, whatever that did', async t =>
   await app.backgroundTasks.idle()
   t.same(ran, [0, 1, 2, 3, 4])
   t.match(app.backgroundTasks.stats(), { added: 10, failed: 5, completed: 5 })
+})
+
+const unreadable: [what: string, make: () => unknown][] = [
+  ['whose name throws', () => Object.defineProperty(new Error('odd'), 'name', { get: throws })],
+  ['whose code throws', () => Object.defineProperty(new Error('odd'), 'code', { get: throws })],
+  ['that only looks like a DOMException', () => Object.create(DOMException.prototype) as unknown],
+  ['that is a proxy', () => new Proxy(new Error('odd'), { get: throws })]
+]
+
+for (const [what, make] of unreadable) {
+  await t.test(`an error ${what} fails its task alone, also one that is tried again`, async t => {
+    const app = await makeApp(t)
+    const error = make()
+    for (const task of [thrower(error), async () => thrower(error)(), () => setImmediate().then(thrower(error))]) {
+      const handle = app.backgroundTasks.add({ name: 'odd', retry: { attempts: 2, delay: 0 } }, task)
+      const next = app.backgroundTasks.add(() => 'next')
+      t.hasStrict(await handle.settled, { state: 'failed', attempts: 2 })
+      t.hasStrict(await next.settled, { state: 'completed', result: 'next' })
+    }
+    await app.close()
+    t.match(app.backgroundTasks.stats(), { added: 6, failed: 3, completed: 3, pending: 0, running: 0 })
+  })
+}
+
+await t.test('a function whose name is no text, or cannot be read, is anonymous, and close() resolves', async t => {
+  const app = await makeApp(t)
+  const named = (descriptor: PropertyDescriptor): (() => string) => Object.defineProperty(() => 'done', 'name', descriptor)
+  const odd = [named({ value: { toString: throws } }), named({ value: Symbol('s') }), named({ get: throws }), named({ value: '' })]
+  for (const fn of odd) {
+    for (const handle of [app.backgroundTasks.add(fn), app.backgroundTasks.add({}, fn)]) {
+      t.equal(handle.name, 'anonymous')
+      t.hasStrict(await handle.settled, { state: 'completed', result: 'done' })
+    }
+  }
+  app.backgroundTasks.add(odd[0]!)
+  await app.close()
+  t.match(app.backgroundTasks.stats(), { added: 9, completed: 9 })
 })

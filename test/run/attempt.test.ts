@@ -180,3 +180,30 @@ await t.test('a signal tells its listeners in the async context of the add', asy
   await app.backgroundTasks.idle()
   t.same(seen, ['cancelled', 'expired'])
 })
+
+await t.test('what an attempt sets by enterWith does not show in the next', async t => {
+  const storage = new AsyncLocalStorage<string>()
+  const app = await makeApp(t)
+  const seen: unknown[] = []
+  const handle = storage.run('of the add', () => app.backgroundTasks.add({ retry: { attempts: 3, delay: 0 } }, async ({ attempt }) => {
+    seen.push(storage.getStore())
+    storage.enterWith(`of attempt ${attempt}`)
+    await setImmediate()
+    seen.push(storage.getStore())
+    if (attempt < 3) throw new Error('again')
+  }))
+  t.hasStrict(await handle.settled, { state: 'completed', attempts: 3 })
+  t.same(seen, ['of the add', 'of attempt 1', 'of the add', 'of attempt 2', 'of the add', 'of attempt 3'])
+})
+
+await t.test('what a synchronous attempt sets by enterWith does not show in the next', async t => {
+  const storage = new AsyncLocalStorage<string>()
+  const app = await makeApp(t)
+  const seen: unknown[] = []
+  await storage.run('of the add', () => app.backgroundTasks.add({ retry: { attempts: 2, delay: 0 } }, ({ attempt }) => {
+    seen.push(storage.getStore())
+    storage.enterWith(`of attempt ${attempt}`)
+    throw new Error('again')
+  })).settled
+  t.same(seen, ['of the add', 'of the add'])
+})

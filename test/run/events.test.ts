@@ -229,3 +229,120 @@ await t.test('a hook may add tasks', async t => {
   await app.backgroundTasks.idle()
   t.same(ran, ['after mail'])
 })
+
+const again: [how: string, wait: () => unknown][] = [
+  ['at once', () => {}],
+  ['later', () => setImmediate()]
+]
+
+for (const [how, wait] of again) {
+  await t.test(`an onTaskLost that adds the task again ${how}, after the end, gets an error, and ends`, async t => {
+    const lines = new LogLines('error')
+    const lost: string[] = []
+    const never = latch()
+    const app = await makeApp(t, {
+      drainTimeout: 0,
+      concurrency: 1,
+      hooks: {
+        onTaskLost: ({ name, reason }) => {
+          lost.push(`${name} ${reason}`)
+          const addAgain = (): unknown => app.backgroundTasks.add({ name: 'again' }, () => {})
+          return how === 'at once' ? addAgain() : Promise.resolve(wait()).then(addAgain)
+        }
+      }
+    }, { logger: lines.logger })
+    app.backgroundTasks.add({ name: 'runs' }, () => never.opened)
+    await setImmediate()
+    app.backgroundTasks.add({ name: 'waits' }, () => {})
+    await app.close()
+    app.backgroundTasks.add({ name: 'late' }, () => {})
+    await setImmediate()
+    await setImmediate()
+    t.same(lost, ['waits shutdown', 'runs shutdown', 'late closed'])
+    const failed = lines.ofTasks.filter(({ msg }) => msg === 'background task hook failed')
+    t.match(failed, [1, 2, 3].map(() => ({ hook: 'onTaskLost', err: { code: 'FST_ERR_BGT_CLOSED' } })))
+    t.match(app.backgroundTasks.stats(), { added: 3, lost: 3, pending: 0, running: 0 })
+    never.open()
+  })
+
+  await t.test(`an onTaskLost that adds the task again ${how}, where there is no room, gets an error, and ends`, async t => {
+    const lines = new LogLines('error')
+    let lost = 0
+    const never = latch()
+    const app = await makeApp(t, {
+      concurrency: 1,
+      maxPending: 1,
+      overflow: 'drop',
+      hooks: {
+        onTaskLost: () => {
+          lost++
+          const addAgain = (): unknown => app.backgroundTasks.add({ name: 'again' }, () => {})
+          return how === 'at once' ? addAgain() : Promise.resolve(wait()).then(addAgain)
+        }
+      }
+    }, { logger: lines.logger })
+    app.backgroundTasks.add(() => never.opened)
+    await setImmediate()
+    app.backgroundTasks.add(() => {})
+    const { settled } = app.backgroundTasks.add({ name: 'dropped' }, () => {})
+    t.hasStrict(await settled, { state: 'lost', reason: 'overflow' })
+    await setImmediate()
+    await setImmediate()
+    t.equal(lost, 1)
+    t.match(lines.ofTasks.filter(({ msg }) => msg === 'background task hook failed'), [
+      { hook: 'onTaskLost', task: 'dropped', err: { code: 'FST_ERR_BGT_OVERFLOW' } }
+    ])
+    t.match(app.backgroundTasks.stats(), { added: 3, lost: 1 })
+    never.open()
+    await app.close()
+    t.match(app.backgroundTasks.stats(), { added: 3, lost: 1, completed: 2 })
+  })
+}
+
+await t.test('where there is room again, an onTaskLost may add the task again', async t => {
+  const free = latch()
+  const app = await makeApp(t, {
+    concurrency: 1,
+    maxPending: 1,
+    overflow: 'drop',
+    hooks: {
+      onTaskLost: async () => {
+        await free.opened
+        await app.backgroundTasks.idle()
+        app.backgroundTasks.add({ name: 'again' }, () => {})
+      }
+    }
+  })
+  app.backgroundTasks.add(() => free.opened)
+  await setImmediate()
+  app.backgroundTasks.add(() => {})
+  app.backgroundTasks.add(() => {})
+  free.open()
+  await setImmediate()
+  await app.close()
+  t.match(app.backgroundTasks.stats(), { added: 4, lost: 1, completed: 3 })
+})
+
+await t.test('hooks are those that were checked, whatever becomes of their object', async t => {
+  const told: string[] = []
+  const given: { onTaskStart: unknown, onTaskCompleted: unknown } =
+    { onTaskStart: () => { told.push('start') }, onTaskCompleted: () => { told.push('completed') } }
+  const app = await makeApp(t)
+  const handle = app.backgroundTasks.add({ hooks: given as TaskHooks }, () => 'done')
+  for (const name of names) Object.defineProperty(given, name, { get () { throw new Error('hostile') } })
+  t.hasStrict(await handle.settled, { state: 'completed', result: 'done' })
+  t.same(told, ['start', 'completed'])
+})
+
+await t.test('what a hook resolves with is not looked at', async t => {
+  const lines = new LogLines('error')
+  const then = (): never => { throw new Error('hostile') }
+  let reads = 0
+  // Each promise that resolves with it reads its `then` again.
+  const odd = new Proxy({}, { get: (_, key) => key === 'then' && ++reads > 2 ? then() : undefined })
+  const app = await makeApp(t, { hooks: { onTaskCompleted: () => Promise.resolve(odd) } }, { logger: lines.logger })
+  await app.backgroundTasks.add(() => {}).settled
+  await app.close()
+  t.equal(reads, 1, 'by its own promise')
+  t.same(lines.ofTasks, [])
+})

@@ -3,6 +3,7 @@ import { defineTask } from '../../lib/index.ts'
 import type { TaskContext, TaskDefinition } from '../../types/index.ts'
 import { makeApp } from '../helpers/app.ts'
 import { LogLines } from '../helpers/log-lines.ts'
+import { fakeTimers, passTimeUntil } from '../helpers/timers.ts'
 
 const run = (): void => {}
 
@@ -66,6 +67,16 @@ for (const [problem, definition] of refused) {
   })
 }
 
+await t.test('defineTask refuses a generator function, whose call runs nothing', t => {
+  for (const run of [function * () {}, async function * () {}]) {
+    t.throws(() => defineTask({ name: 'mail', run }), {
+      code: 'FST_ERR_BGT_INVALID_TASK',
+      message: 'Invalid task: expected a function that runs when it is called, got a generator function'
+    })
+  }
+  t.end()
+})
+
 await t.test('a name may have 1 to 128 characters', t => {
   t.equal(defineTask({ name: 'x', run }).name, 'x')
   t.equal(defineTask({ name: 'x'.repeat(128), run }).name.length, 128)
@@ -110,4 +121,23 @@ await t.test('the options of the definition hold, where add says nothing else', 
   t.hasStrict(await app.backgroundTasks.add(task).settled, { state: 'failed', attempts: 2 })
   t.hasStrict(await app.backgroundTasks.add(task, undefined, {}).settled, { state: 'failed', attempts: 2 })
   t.hasStrict(await app.backgroundTasks.add(task, undefined, { retry: { attempts: 1 } }).settled, { state: 'failed', attempts: 1 })
+})
+
+await t.test('retry: 3 is { attempts: 3 }, in a definition and for add', async t => {
+  const attempts: Record<string, number> = {}
+  const fails = ({ name }: TaskContext): never => {
+    attempts[name] = (attempts[name] ?? 0) + 1
+    throw new Error('again')
+  }
+  const short = defineTask({ name: 'short', retry: 3, run: (_payload, context) => fails(context) })
+  const long = defineTask({ name: 'long', retry: { attempts: 3 }, run: (_payload, context) => fails(context) })
+  t.strictSame(short.options, long.options)
+  fakeTimers(t)
+  const app = await makeApp(t, { tasks: [short, long] })
+  const { backgroundTasks } = app
+  for (const handle of [
+    backgroundTasks.add(short), backgroundTasks.add(long), backgroundTasks.add({ name: 'add', retry: 3 }, fails),
+    backgroundTasks.add(short, undefined, { retry: 3 })
+  ]) t.hasStrict(await passTimeUntil(handle.settled), { state: 'failed', attempts: 3 })
+  t.same(attempts, { short: 6, long: 3, add: 3 })
 })

@@ -139,6 +139,7 @@ await t.test('at most five issues of a Standard Schema are told', t => {
 const thenables: [what: string, result: () => unknown][] = [
   ['a promise', () => Promise.resolve({ value: 1 })],
   ['a promise that rejects', () => Promise.reject(new Error('late'))],
+  ['a promise that rejects and has a catch of its own', () => Object.assign(Promise.reject(new Error('late')), { catch: () => { throw new Error('no') } })],
   ['a foreign thenable', () => ({ then: (resolve: (result: unknown) => void) => resolve({ value: 1 }) })]
 ]
 
