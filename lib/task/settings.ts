@@ -23,6 +23,11 @@ export const taskHooks: Record<keyof TaskHooks, typeof hook> = {
 
 export const hookNames = Object.keys(taskHooks) as readonly (keyof TaskHooks)[]
 
+/** Each is read once: the object is the user's, who may change it, and a class may have made it. */
+export function readHooks (hooks: TaskHooks): TaskHooks {
+  return Object.fromEntries(hookNames.map(name => [name, hooks[name]]))
+}
+
 export const endings: readonly When[] = ['success', 'error', 'always']
 
 const retry = Type.Object({
@@ -83,7 +88,7 @@ export function resolveTaskOptions (options: TaskOptions, defaults: TaskSettings
     timeout: options.timeout ?? defaults.timeout,
     retry: options.retry === undefined ? defaults.retry : withDefaults(retry, options.retry as RetryOptions),
     // A copy of what was checked: theirs may change, and throw when it is read at the end of a task.
-    hooks: options.hooks === undefined ? defaults.hooks : { ...options.hooks },
+    hooks: options.hooks === undefined ? defaults.hooks : readHooks(options.hooks),
     task: defaults.task
   }
 }

@@ -251,9 +251,9 @@ void test('pgBoss', async t => {
       return info.error
     }
     await adapter.work('mails', runs.run, { concurrency: 5 })
-    t.same(await expect('retried', 'completed', [1, 2, 3]), said)
-    t.same(await expect('postponed', 'completed', [1, 1, 1]), said)
-    t.same(await expect('retried, then postponed', 'completed', [1, 2, 2]), said)
+    t.equal(await expect('retried', 'completed', [1, 2, 3]), undefined)
+    t.equal(await expect('postponed', 'completed', [1, 1, 1]), undefined)
+    t.equal(await expect('retried, then postponed', 'completed', [1, 2, 2]), undefined)
     t.same(await expect('failed', 'failed', [1]), said)
     t.same(await expect('cancelled', 'cancelled', [1]), said)
     t.equal(await expect('completed', 'completed', [1]), undefined)
