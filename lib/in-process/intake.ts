@@ -30,8 +30,8 @@ export class Intake {
   readonly #dispatcher: Dispatcher
   readonly #escalation: Escalation
   readonly #limits: Limits
-  /** Called at each `add` from half of `maxPending` on. */
-  onCrowded: () => void = () => {}
+  /** Called at each `add` from half of `maxPending` on. Set before the first. */
+  onCrowded!: () => void
 
   constructor (dispatcher: Dispatcher, escalation: Escalation, limits: Limits) {
     this.#dispatcher = dispatcher

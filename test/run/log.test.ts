@@ -155,3 +155,10 @@ await t.test('an app without a logger says nothing, and goes on', async t => {
   t.hasStrict(await app.backgroundTasks.add(fail).settled, { state: 'failed' })
   t.hasStrict(await app.backgroundTasks.add(() => {}).settled, { state: 'completed' })
 })
+
+await t.test('a logger whose levels cannot be read costs no task its outcome', async t => {
+  const lines = new LogLines('error')
+  const app = await makeApp(t, {}, { logger: lines.logger })
+  Object.defineProperty(app.log, 'debug', { get () { throw new Error('no levels here') } })
+  t.hasStrict(await app.backgroundTasks.add(() => 'done').settled, { state: 'completed', result: 'done' })
+})
