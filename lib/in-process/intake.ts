@@ -30,8 +30,8 @@ export class Intake {
   readonly #dispatcher: Dispatcher
   readonly #escalation: Escalation
   readonly #limits: Limits
-  /** Called at each `add` from half of `maxPending` on. */
-  onCrowded: () => void = () => {}
+  /** Called at each `add` from half of `maxPending` on. Who makes lanes for requests sets it. */
+  onCrowded!: () => void
 
   constructor (dispatcher: Dispatcher, escalation: Escalation, limits: Limits) {
     this.#dispatcher = dispatcher

@@ -155,3 +155,10 @@ await t.test('an app without a logger says nothing, and goes on', async t => {
   t.hasStrict(await app.backgroundTasks.add(fail).settled, { state: 'failed' })
   t.hasStrict(await app.backgroundTasks.add(() => {}).settled, { state: 'completed' })
 })
+
+await t.test('a logger whose levels cannot be read is asked to write all the same', async t => {
+  const app = await makeApp(t)
+  Object.defineProperty(app.log, 'trace', { get () { throw new Error('no level') } })
+  t.hasStrict(await app.backgroundTasks.add(() => 'done').settled, { state: 'completed', result: 'done' })
+  t.hasStrict(await app.backgroundTasks.add(() => 'next').settled, { state: 'completed', result: 'next' })
+})
