@@ -68,7 +68,8 @@ export class Hostile {
       getters: () => this.#dressed({}, ['name', 'message', 'then', 'toJSON', 'length', 'constructor'], depth),
       frozen: () => Object.freeze({ at: depth }),
       error: () => this.error(depth - 1),
-      proxy: () => this.proxy(this.#dice.chance(0.5) ? {} : () => {})
+      // As somebody's `then`, a function that only returns would never answer.
+      proxy: () => this.proxy(this.#dice.chance(0.5) ? {} : () => this.raise())
     })
   }
 

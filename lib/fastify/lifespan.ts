@@ -15,6 +15,9 @@ import { doNotTell, list, tellAtExit, warnWithoutSignalHandler } from './unfinis
 /** ms that all steps after the drain may take together, `onShutdown` excepted. */
 const AFTER_DRAIN = 1_800
 
+/** ms that asynchronous hooks, and workers, get to end once nothing runs any more. */
+const LONGEST_HOOKS = 1_000
+
 /** ms of these that are kept for asynchronous hooks to end, and for the adapter to close. */
 const HOOKS = 400
 const CLOSE = 400
@@ -98,7 +101,8 @@ async function drain (log: FastifyBaseLogger, parts: Parts, drainTimeout: number
   if (!await accounts.idle(ABORT_TIME)) dispatcher.abandon()
   // All tasks that are left are on their way to the queue.
   if (!await accounts.idle(deadline.left(HOOKS + CLOSE))) escalation.giveUp()
-  await within(deadline.left(CLOSE), Promise.all([events.hooksEnded(), workers]))
+  const left = Math.min(LONGEST_HOOKS, deadline.left(CLOSE))
+  await within(left, Promise.all([events.hooksEnded(), workers]))
   stopTelling()
 }
 

@@ -166,3 +166,18 @@ await t.test('close() does not wait for ever for a hook', async t => {
   await passTimeUntil(app.close())
   t.equal(handle.state, 'completed')
 })
+
+await t.test('close() gives a hook a second, and no more where the drain was over soon', async t => {
+  const timers = fakeTimers(t)
+  const app = await makeApp(t, { drainTimeout: 60_000, hooks: { onTaskCompleted: () => new Promise(() => {}) } })
+  await app.ready()
+  await app.backgroundTasks.add(() => {}).settled
+  const seen = { closed: false }
+  const closed = app.close().then(() => { seen.closed = true })
+  await turns(20)
+  timers.tick(999)
+  await turns(20)
+  t.notOk(seen.closed)
+  timers.tick(1)
+  await closed
+})

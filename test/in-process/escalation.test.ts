@@ -354,6 +354,29 @@ await t.test('close is not held up by a queue that is silent: what it did not ta
   never.open()
 })
 
+await t.test('close waits for the answer of a queue no longer than the drain may take in all, however long enqueueTimeout is', async t => {
+  const adapter = new UnrulyAdapter()
+  const never = latch()
+  adapter.before = () => never.opened
+  const task = makeTask(['shutdown'])
+  const lines = new LogLines('error')
+  const options = { concurrency: 1, drainTimeout: 0, enqueueTimeout: 600_000 }
+  const app = await makeReady(t, adapter, task, options, { logger: lines.logger })
+  await app.ready()
+  const release = latch()
+  app.backgroundTasks.add(() => release.opened)
+  await setImmediate()
+  const handle = app.backgroundTasks.add(task, { n: 1 })
+  await app.close()
+  t.match(await handle.settled, { state: 'lost', reason: 'shutdown', error: { code: 'FST_ERR_BGT_SHUTDOWN' } })
+  t.match(lines.ofTasks.filter(({ task }) => task === 'task'), [
+    { msg: 'background task could not be handed over to the queue', err: { message: 'no answer before the application had to close' } },
+    { msg: 'background task lost' }
+  ])
+  release.open()
+  never.open()
+})
+
 await t.test('what is added when the queue has closed is lost', async t => {
   const task = makeTask(['shutdown'])
   const app = await makeReady(t, new UnrulyAdapter(), task)
