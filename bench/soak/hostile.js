@@ -19,6 +19,8 @@ const foreign = runInNewContext(`({
   reading: key => ({ get [key] () { throw new TypeError('foreign') } })
 })`)
 
+const ERROR_PROPERTIES = ['name', 'message', 'code', 'stack', 'cause', 'toString', 'toJSON', 'constructor']
+
 /**
  * Makes, as the dice say, every kind of value that user code may hand to the plugin, so hostile that whatever is done
  * with it may throw. A promise that rejects is nobody's unless it is handed over, so the caller has to do that.
@@ -58,7 +60,10 @@ export class Hostile {
         return circle
       },
       json: () => ({ toJSON: () => this.raise(), toString: () => this.raise(), valueOf: () => this.raise() }),
-      primitiveless: () => ({ [Symbol.toPrimitive]: () => this.raise(), get [Symbol.toStringTag] () { throw new Hostility('tag') } }),
+      primitiveless: () => ({
+        [Symbol.toPrimitive]: () => this.raise(),
+        get [Symbol.toStringTag] () { throw new Hostility('tag') }
+      }),
       inspected: () => ({ [Symbol.for('nodejs.util.inspect.custom')]: () => this.raise() }),
       revoked: () => {
         const { proxy, revoke } = Proxy.revocable({}, {})
@@ -79,7 +84,7 @@ export class Hostile {
       value: () => this.value(depth - 1),
       plain: () => new Error('plain'),
       undressed: () => Object.create(this.#dice.pick([DOMException, Error, TypeError, AggregateError]).prototype),
-      dressed: () => this.#dressed(new Error('dressed'), ['name', 'message', 'code', 'stack', 'cause', 'toString', 'toJSON', 'constructor'], depth),
+      dressed: () => this.#dressed(new Error('dressed'), ERROR_PROPERTIES, depth),
       aggregate: () => this.#dressed(new AggregateError([this.value(0)], 'many'), ['errors', 'cause'], depth),
       frozen: () => Object.freeze(new TypeError('frozen', { cause: this.value(0) })),
       foreign: () => this.#dressed(foreign.error('foreign'), ['name', 'code', 'cause'], depth),
@@ -112,7 +117,9 @@ export class Hostile {
       }),
       dressed: () => this.#dressed(Promise.resolve(1), ['then', 'catch', 'finally', 'constructor'], depth),
       dressedRejected: () => this.#dressed(Promise.reject(this.error(1)), ['catch', 'finally'], depth),
-      species: () => Object.assign(Promise.resolve(1), { constructor: { get [Symbol.species] () { throw new Hostility('species') } } }),
+      species: () => Object.assign(Promise.resolve(1), {
+        constructor: { get [Symbol.species] () { throw new Hostility('species') } }
+      }),
       subclass: () => new (this.#subclass())(resolve => resolve(2)),
       thenable: () => this.#thenable(depth),
       proxyOfPromise: () => this.proxy(Promise.resolve(3))
@@ -226,12 +233,13 @@ export class Hostile {
   }
 }
 
-/** A logger whose methods throw, each time or sometimes, once it `isHostile`: before, Fastify itself would not start. */
+/** A logger whose methods throw, each time or sometimes, once it `isHostile`: Fastify itself has to start before. */
 export function hostileLogger (hostile, dice) {
   const share = dice.pick([0.5, 1])
   const tell = () => { if (logger.isHostile && dice.chance(share)) hostile.raise() }
   const methods = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
-  const logger = { level: 'info', isHostile: false, ...Object.fromEntries(methods.map(method => [method, () => tell()])) }
+  const tells = methods.map(method => [method, () => tell()])
+  const logger = { level: 'info', isHostile: false, ...Object.fromEntries(tells) }
   logger.child = () => {
     tell()
     return logger

@@ -47,7 +47,7 @@ export class Tasks {
   /** More than there is room for. Outside of a request they also take all the running places for a while. */
   #flood ([to, ms]) {
     for (let count = 1_500; count > 0; count--) {
-      const hooks = count % 2 === 0 ? { onTaskLost: () => this.#addAgain() } : { onTaskLost: () => this.#addAgainLater() }
+      const hooks = { onTaskLost: () => count % 2 === 0 ? this.#addAgain() : this.#addAgainLater() }
       this.#add(to, 'success', { name: 'flood', hooks }, () => {
         this.#ran()
         if (ms > 0) return setTimeout(ms)
@@ -186,7 +186,8 @@ const kinds = {
     // None is silent for ever, as in the end nothing is to go on.
     const hostile = new Hostile(dice, false)
     const retry = dice.chance(0.3) ? { retry: { attempts: 2, delay: 1 } } : {}
-    return [{ timeout: 5, hooks: hostile.hooks(['onTaskStart', 'onTaskCompleted', 'onTaskFailed', 'onTaskLost']), ...retry }, context => hostile.use(context)]
+    const hooks = hostile.hooks(['onTaskStart', 'onTaskCompleted', 'onTaskFailed', 'onTaskLost'])
+    return [{ timeout: 5, hooks, ...retry }, context => hostile.use(context)]
   },
   obedient: () => [{ timeout: 5 }, ({ signal }) => setTimeout(50, undefined, { signal })],
   disobedient: () => [{ timeout: 5 }, () => setTimeout(25)],

@@ -58,7 +58,8 @@ export class Users {
     const socket = await this.#connect()
     socket.pause()
     await this.#hold(socket, dice, () => {
-      const requests = Array.from({ length: 30 }, () => `GET ${this.#path('large', dice)} HTTP/1.1\r\nhost: soak\r\n\r\n`)
+      const path = () => this.#path('large', dice)
+      const requests = Array.from({ length: 30 }, () => `GET ${path()} HTTP/1.1\r\nhost: soak\r\n\r\n`)
       socket.write(requests.join(''))
     })
   }
@@ -70,7 +71,8 @@ export class Users {
     await Promise.race([once(session, 'connect'), once(session, 'close')])
     await this.#hold(session, dice, () => {
       for (let n = 0; n < 400; n++) {
-        const stream = session.request({ ':path': this.#path(dice.pick(['now', 'now', 'soon', 'throw', 'forgive']), dice) })
+        const way = dice.pick(['now', 'now', 'soon', 'throw', 'forgive'])
+        const stream = session.request({ ':path': this.#path(way, dice) })
         stream.on('error', () => {})
       }
     })
