@@ -74,5 +74,5 @@ export function resolveOptions (given: BackgroundTasksOptions): Options {
   }
   const defaults = { when, timeout, retry: undefined, hooks: undefined, task: undefined }
   const registry = new Registry(tasks, defaults, options.adapter)
-  return Object.freeze({ ...options, hooks: { ...options.hooks }, status: withDefaults(status, options.status ?? {}), registry })
+  return Object.freeze({ ...options, status: withDefaults(status, options.status ?? {}), registry })
 }
