@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Outcome, TaskEvent, TaskHooks } from '../../types/index.ts'
 import { toError } from '../errors.ts'
-import { readHooks } from '../task/settings.ts'
+import { copyHooks, hookNames } from '../task/settings.ts'
 import { follow, isThenable } from '../thenable.ts'
 import {
   isLogged, logBlocking, logGivenBack, logHookError, logOutcome, logProgressError, logResultError, logRetry,
@@ -44,8 +44,8 @@ export class Events {
   readonly #underWay = new Set<Promise<unknown>>()
 
   constructor (hooks: TaskHooks) {
-    this.#hooks = readHooks(hooks)
-    this.#hasHooks = Object.values(this.#hooks).some(hook => hook !== undefined)
+    this.#hooks = copyHooks(hooks)
+    this.#hasHooks = hookNames.some(name => this.#hooks[name] !== undefined)
   }
 
   started (run: TaskRun): void {

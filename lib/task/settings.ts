@@ -23,8 +23,11 @@ export const taskHooks: Record<keyof TaskHooks, typeof hook> = {
 
 export const hookNames = Object.keys(taskHooks) as readonly (keyof TaskHooks)[]
 
-/** Each is read once: the object is the user's, who may change it, and a class may have made it. */
-export function readHooks (hooks: TaskHooks): TaskHooks {
+/**
+ * The hooks as they are now: the object is the user's, may change, and may throw when it is read at the end of a
+ * task. They may be methods of its class.
+ */
+export function copyHooks (hooks: TaskHooks): TaskHooks {
   return Object.fromEntries(hookNames.map(name => [name, hooks[name]]))
 }
 
@@ -87,8 +90,7 @@ export function resolveTaskOptions (options: TaskOptions, defaults: TaskSettings
     when: options.when ?? defaults.when,
     timeout: options.timeout ?? defaults.timeout,
     retry: options.retry === undefined ? defaults.retry : withDefaults(retry, options.retry as RetryOptions),
-    // A copy of what was checked: theirs may change, and throw when it is read at the end of a task.
-    hooks: options.hooks === undefined ? defaults.hooks : readHooks(options.hooks),
+    hooks: options.hooks === undefined ? defaults.hooks : copyHooks(options.hooks),
     task: defaults.task
   }
 }
