@@ -27,6 +27,7 @@ async function linesOf (child: Child): Promise<string[]> {
 await t.test('a server in a process that listens for no signal says so once, with what to add', async t => {
   const child = run(t, 'unheard')
   await child.line(/^listening$/)
+  await child.line(WARNING)
   child.terminate()
   const { signal } = await child.exit
   if (process.platform !== 'win32') t.equal(signal, 'SIGTERM')

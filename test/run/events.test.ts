@@ -84,7 +84,6 @@ await t.test('an event has the fields of its type, and no others', async t => {
   })
   await app.ready()
   app.backgroundTasks.add(escalating)
-  const started = latch()
   const running = app.backgroundTasks.add({}, ({ signal }) => new Promise((_resolve, reject) => {
     signal.onabort = () => reject(signal.reason as Error)
     started.open()
