@@ -173,7 +173,8 @@ void test('pgBoss', async t => {
     const runs = new Runs()
     await able.work('mails', runs.run, { concurrency: 2 })
     await runs.reach(1)
-    t.ok(refusals.jobs.length < 10, `postponed ${refusals.jobs.length} times`)
+    // 704 times before there was a cure. How often it is depends on how busy the machine is.
+    t.ok(refusals.jobs.length < 50, `postponed ${refusals.jobs.length} times`)
   })
 
   void t.test('gives a job back that it gets after it was closed', async t => {
