@@ -77,3 +77,25 @@ await t.test('in a worker: a synchronous part, and a part after an await', async
   const told = lines.ofTasks.map(({ msg, task }) => [msg, task])
   t.same(told, [['background task blocked the event loop', 'crunch'], [STANDSTILL, 'later']])
 })
+
+await t.test('in a worker, a job that goes on', async t => {
+  const lines = new LogLines('warn')
+  const [started, end] = [latch(), latch()]
+  const hold = defineTask({
+    name: 'hold',
+    run: async () => {
+      started.open()
+      await end.opened
+    }
+  })
+  const app = await makeApp(t, { tasks: [hold], adapter: memory() }, { logger: lines.logger })
+  await app.ready()
+  await app.backgroundTasks.work()
+  await app.backgroundTasks.enqueue(hold)
+  await started.opened
+  await looks()
+  block(400)
+  await looks()
+  end.open()
+  t.match(lines.ofTasks, [{ msg: STANDSTILL, task: 'hold' }])
+})
