@@ -52,6 +52,8 @@ export const FST_ERR_BGT_PAYLOAD_TOO_LARGE: Coded<[name: string, size: number, m
     'The payload of task "%s" has %d bytes as JSON, and the option "maxPayload" is %d: enqueue an id instead', 413)
 export const FST_ERR_BGT_UNKNOWN_TASK: Coded<[name: string, version: number, problem: string]> =
   coded('UNKNOWN_TASK', 'This worker cannot run task "%s" in version %d: %s')
+export const FST_ERR_BGT_INVALID_JOB: Coded<[id: string, queue: string, problem: string]> =
+  coded('INVALID_JOB', 'The job %s in queue "%s" is not as fastify-background-tasks stores jobs: %s')
 export const FST_ERR_BGT_STALLED: Coded<[name: string, times: number]> =
   coded('STALLED', 'Task "%s" was given up: %d workers in a row died, or lost the job, while they ran it')
 export const FST_ERR_BGT_NOT_READY: Coded<[what: string]> =

@@ -38,9 +38,17 @@ export interface QueueAdapter<Native = unknown> {
 
   /** Resolves with `null` for an id that is not, or no longer, stored. Needed for the capability `result`. */
   status? (id: string): Promise<JobInfo | null>
-  /** Keeps a job from running, or asks its worker to stop it. Needed for the capability `cancelPending`. */
+  /**
+   * Keeps a job from running, or asks its worker to stop it. What is asked is kept in the store, so that it reaches
+   * the worker that has the job, within a third of its lease at the latest, or the next one, should that die. Needed
+   * for the capability `cancelPending`.
+   */
   cancel? (id: string): Promise<Cancellation>
-  /** Adds or replaces the schedule of that name. There if, and only if, the capability `schedule` is not `none`. */
+  /**
+   * Adds or replaces the schedule of that name. One that is there already, the same in all, is left alone: a job of
+   * it that is due stays. However many of its times pass while no worker takes its jobs, one job is stored for them
+   * all. There if, and only if, the capability `schedule` is not `none`.
+   */
   schedule? (schedule: Schedule): Promise<void>
   /** Removes a schedule, and resolves with whether there was one. There if, and only if, `schedule` is. */
   unschedule? (name: string): Promise<boolean>
@@ -122,7 +130,7 @@ export interface Job {
   readonly retry: Readonly<Required<RetryOptions>>
 }
 
-/** JSON, which the adapter stores as a whole and does not look into. */
+/** JSON, which the adapter stores as a whole. */
 export interface JobData {
   /** As it was given to `enqueue`: the worker's validator makes of it what `run` receives. */
   readonly payload: unknown
@@ -136,6 +144,8 @@ export interface JobData {
   readonly requestId?: string
   /** Trace headers (`traceparent`, ...) of the context that enqueued. */
   readonly trace?: Readonly<Record<string, string>>
+  /** Whom the job belongs to, as `enqueue` was told. The one part of it that `status` tells. Left out without one. */
+  readonly owner?: string
 }
 
 /** Given to an adapter with each call of `enqueue`. */
@@ -169,16 +179,41 @@ export interface ActiveJob {
   readonly id: string
   /** The queue that it was taken from. */
   readonly queue: string
-  /** Name of the task. The worker may not have it: it then answers `postponed`. */
+  /** Name of the task; empty where the job has none. The worker may not have it: it then answers `postponed`. */
   readonly task: string
-  /** As it was stored. */
-  readonly data: JobData
+  /**
+   * As it was stored: of a job that another program stored, anything, and `undefined` where it cannot be read. The
+   * run checks it. Reading it concerns this delivery only, never the loop or transaction that serves others.
+   */
+  readonly data: unknown
   /** 1 for the first. A delivery after `postponed` has the number of the one before. */
   readonly attempt: number
-  /** Aborts when the job was cancelled, or was given to another worker. */
+  /**
+   * Aborts when the job was cancelled, or was given to another worker. Of a job whose cancelling was asked for
+   * before it was taken, it is aborted from the start.
+   */
   readonly signal: AbortSignal
-  /** Keeps a JSON value for `status`, the latest only. Rejects where it cannot be kept, which is logged. */
+  /**
+   * Keeps a JSON value of `maxPayload` bytes at the most for `status`, the latest only. Called again only when the
+   * value before is kept. Rejects where it cannot be kept, which is logged.
+   */
   progress (value: unknown): Promise<void>
+}
+
+/** An error as it is kept: made by the run, of bounded size, without halves of surrogate pairs. */
+export interface JobError {
+  /** 128 characters at the most. */
+  readonly name: string
+  /** 8,192 characters at the most, and no more than `maxPayload`. */
+  readonly message: string
+  /** 128 characters at the most. */
+  readonly code?: string
+}
+
+/** The error of a verdict. */
+export interface VerdictError extends JobError {
+  /** 8,192 characters at the most. For those who operate the engine: `status` does not tell it. */
+  readonly stack?: string | undefined
 }
 
 /** The end of one delivery, as the adapter has to record it. */
@@ -186,13 +221,13 @@ export type JobVerdict =
   /** `result` is JSON of `maxPayload` bytes at the most, or undefined. */
   | { readonly state: 'completed', readonly result: unknown }
   /** For good: kept as a dead letter, to be looked at and run again by hand. */
-  | { readonly state: 'failed', readonly error: Error }
+  | { readonly state: 'failed', readonly error: VerdictError }
   /** To be delivered again `delay` ms later, as the next attempt. */
-  | { readonly state: 'retrying', readonly error: Error, readonly delay: number }
+  | { readonly state: 'retrying', readonly error: VerdictError, readonly delay: number }
   /** To be delivered again `delay` ms later, as the same attempt: this worker cannot run it now. */
-  | { readonly state: 'postponed', readonly error: Error, readonly delay: number }
+  | { readonly state: 'postponed', readonly error: VerdictError, readonly delay: number }
   /** For good, after `cancel`: it is not run again. */
-  | { readonly state: 'cancelled', readonly error: Error }
+  | { readonly state: 'cancelled', readonly error: VerdictError }
 
 /** Limits of one `work`. */
 export interface WorkOptions {
@@ -238,7 +273,9 @@ export interface JobInfo<State extends string = JobState> {
   /** The value that the task returned, as JSON keeps it. `undefined` until `completed`, and where it was not kept. */
   readonly result?: unknown
   /** Of the latest attempt that failed, without its stack. `undefined` once it has completed. */
-  readonly error?: { readonly name: string, readonly message: string, readonly code?: string }
+  readonly error?: JobError
+  /** Whom it belongs to, as `enqueue` or `add` was told. `undefined` without one. */
+  readonly owner?: string
   /** When the job was stored. Of a task in this process, when its id was first read. */
   readonly enqueuedAt: number
   /** Start of the latest attempt. */

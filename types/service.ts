@@ -39,11 +39,17 @@ export interface EnqueueOptions {
   /** Whole number, 1 to 100, the highest first. Default: the task's. Needs the capability `priority`. */
   priority?: number
   /**
-   * 1 to 512 characters. While a job of this task with this key is kept, ended or not, no other is stored,
-   * whatever its payload. The job's id is made from the task's name and the key, so it can be computed by
-   * anybody who knows both. Needs the capability `dedupe`.
+   * 1 to 512 characters, or 1 to 8 parts of as many: `[user.id, requestKey]` is another key than the two joined,
+   * whatever is in them. While a job of this task with this key is kept, ended or not, no other is stored, whatever
+   * its payload or owner. The job's id is made from the task's name and the key, so it can be computed by anybody
+   * who knows both: put the user into a key that a client chooses. Needs the capability `dedupe`.
    */
-  key?: string
+  key?: string | readonly string[]
+  /**
+   * 1 to 256 characters: whom the job belongs to, such as the id of a user. Kept with the job, told by `status`, and
+   * given to `authorize` of the routes. Default: none.
+   */
+  owner?: string
   /** The caller's transaction: the job is stored if and when that commits. Needs the capability `transactional`. */
   tx?: unknown
 }

@@ -1,5 +1,5 @@
-import type { Outcome, TaskInfo } from '../../types/index.ts'
-import { describeFailure, type Failure } from '../failure.ts'
+import type { JobError, Outcome, TaskInfo } from '../../types/index.ts'
+import { describeFailure } from '../failure.ts'
 import { jsonCopy } from '../json.ts'
 import type { AddedTask } from './added-task.ts'
 
@@ -8,7 +8,7 @@ interface Open {
   readonly enqueuedAt: number
   startedAt: number | undefined
   progress: unknown
-  error: Failure | undefined
+  error: JobError | undefined
 }
 
 interface Limits {
@@ -114,6 +114,6 @@ function describe ({ task, enqueuedAt, startedAt, progress, error: earlier }: Op
 }
 
 /** Of an earlier attempt it is gone by then. */
-function errorOf (outcome: Outcome): Failure | undefined {
+function errorOf (outcome: Outcome): JobError | undefined {
   return 'error' in outcome ? describeFailure(outcome.error) : undefined
 }

@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import type { FastifyBaseLogger } from 'fastify'
-import type { ActiveJob, JobVerdict, TaskContext, WorkerStats } from '../../types/index.ts'
+import type { JobVerdict, TaskContext, VerdictError, WorkerStats } from '../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_SHUTDOWN } from '../errors.ts'
+import { toVerdictError } from '../failure.ts'
 import { jsonCopy } from '../json.ts'
 import { Attempt } from '../run/attempt.ts'
 import type { Events } from '../run/events.ts'
@@ -9,33 +10,39 @@ import { BLOCKING, type LoopWatch } from '../run/loop-watch.ts'
 import { TaskRun } from '../run/task-run.ts'
 import type { Verdict } from '../run/verdict.ts'
 import type { DefinedSettings } from '../task/registry.ts'
+import { Progress } from './progress.ts'
+import type { TakenJob } from './taken-job.ts'
 
 interface Surroundings {
   readonly events: Events
   readonly loopWatch: LoopWatch
   readonly log: FastifyBaseLogger
   readonly stats: WorkerStats
-  /** Bytes of JSON that a result may have; 0 where the queue keeps none. */
-  readonly maxResult: number
+  /** Bytes of JSON. */
+  readonly maxPayload: number
+  readonly keepsResult: boolean
 }
 
 /** One attempt of a job. The queue decides when there is another, so nothing here waits. */
 export class JobRun extends TaskRun {
   readonly id: string
   readonly log: FastifyBaseLogger
-  readonly #job: ActiveJob
+  readonly #job: TakenJob
+  readonly #progress: Progress
   readonly #surroundings: Surroundings
   readonly #attempt: Attempt
   #resolve!: (verdict: Verdict) => void
   readonly #verdict = new Promise<Verdict>(resolve => { this.#resolve = resolve })
 
   /** It keeps the async context in which it is made, which is that of the job's trace. */
-  constructor (job: ActiveJob, settings: DefinedSettings, surroundings: Surroundings) {
+  constructor (job: TakenJob, settings: DefinedSettings, surroundings: Surroundings) {
     super(settings.task.name, settings, 'running', job.attempt)
     this.id = job.id
     this.log = surroundings.log
     this.#job = job
     this.#surroundings = surroundings
+    const { events, maxPayload } = surroundings
+    this.#progress = new Progress(job, maxPayload, error => events.progressNotKept(this, error))
     this.#attempt = new Attempt<TaskRun>(this, performance.now(), (_attempt, verdict) => this.#resolve(verdict))
   }
 
@@ -65,7 +72,7 @@ export class JobRun extends TaskRun {
   }
 
   progress (value: unknown): void {
-    void this.#keepProgress(value)
+    this.#progress.keep(value)
   }
 
   countAbandoned (change: 1 | -1): void {
@@ -81,7 +88,9 @@ export class JobRun extends TaskRun {
       this.#surroundings.events.started(this)
     }
     this.#start()
-    return this.#tell(await this.#verdict)
+    const verdict = await this.#verdict
+    await this.#progress.end()
+    return this.#tell(verdict)
   }
 
   /** @param drainTimeout ms that it has had. */
@@ -101,14 +110,6 @@ export class JobRun extends TaskRun {
     this.#attempt.stop({ state: 'cancelled', attempts: this.attempt, reason, error })
   }
 
-  async #keepProgress (value: unknown): Promise<void> {
-    try {
-      await this.#job.progress(value)
-    } catch (error) {
-      this.#surroundings.events.progressNotKept(this, error)
-    }
-  }
-
   #start (): void {
     const { events, loopWatch } = this.#surroundings
     const began = performance.now()
@@ -125,25 +126,29 @@ export class JobRun extends TaskRun {
     loopWatch.ended(this.#attempt)
     if (verdict.state === 'retrying') {
       events.retrying(this, verdict)
-      return verdict
+      return { state: 'retrying', error: this.#describe(verdict.error), delay: verdict.delay }
     }
     if (verdict.state === 'lost') {
       events.givenBack(this)
-      return { state: 'postponed', error: verdict.error, delay: 0 }
+      return { state: 'postponed', error: this.#describe(verdict.error), delay: 0 }
     }
     this.state = verdict.state
     events.settled(this, verdict, this.#attempt.startedAt)
     this.emitDestroy()
     if (verdict.state === 'completed') return { state: 'completed', result: this.#keepable(verdict.result) }
-    return { state: verdict.state, error: verdict.error }
+    return { state: verdict.state, error: this.#describe(verdict.error) }
+  }
+
+  #describe (error: Error): VerdictError {
+    return toVerdictError(error, this.#surroundings.maxPayload)
   }
 
   /** The work is done: a result that a queue cannot keep does not undo it. */
   #keepable (result: unknown): unknown {
-    const { maxResult, events } = this.#surroundings
-    if (maxResult === 0 || result === undefined) return undefined
+    const { keepsResult, maxPayload, events } = this.#surroundings
+    if (!keepsResult || result === undefined) return undefined
     try {
-      return jsonCopy(result, maxResult)
+      return jsonCopy(result, maxPayload)
     } catch (error) {
       events.resultNotKept(this, error)
     }

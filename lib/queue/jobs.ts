@@ -14,7 +14,8 @@ export interface Origin {
 interface JobOptions {
   /** Default: it follows from `key`, or is a new one. */
   readonly id?: string
-  readonly key?: string
+  readonly key?: string | readonly string[]
+  readonly owner?: string | undefined
   /** ms */
   readonly delay?: number
   readonly priority?: number
@@ -50,8 +51,8 @@ export class Jobs {
   /** The settings are of a defined task. @throws as `check`. */
   make (settings: TaskSettings, payload: unknown, { requestId, headers }: Origin, options: JobOptions = {}): Job {
     const task = settings.task!
-    const { key, delay = 0, priority = task.priority } = options
-    const { id = key === undefined ? randomUUID() : keyedId(`${task.name}\n${key}`) } = options
+    const { key, owner, delay = 0, priority = task.priority } = options
+    const { id = key === undefined ? randomUUID() : keyedId('key', task.name, key) } = options
     this.check(task, payload)
     const trace = this.#inject({ requestId, headers })
     return {
@@ -64,7 +65,8 @@ export class Jobs {
         enqueuedAt: Date.now(),
         ...(delay > 0 && { delay }),
         ...(requestId !== undefined && { requestId }),
-        ...(Object.keys(trace).length > 0 && { trace })
+        ...(Object.keys(trace).length > 0 && { trace }),
+        ...(owner !== undefined && { owner })
       },
       delay,
       priority,

@@ -16,15 +16,23 @@ const CHUNK = 1_000
 
 const YEAR = 365 * 86_400_000
 
-const jobOptions = { delay: ms(YEAR), priority, tx: Type.Optional(Type.Unknown()) }
+const jobOptions = {
+  delay: ms(YEAR),
+  priority,
+  owner: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  tx: Type.Optional(Type.Unknown())
+}
 const strict = { additionalProperties: false }
-const key = Type.Optional(Type.String({ minLength: 1, maxLength: 512 }))
+const part = Type.String({ minLength: 1, maxLength: 512 })
+const key = Type.Optional(Type.Union([part, Type.Array(part, { minItems: 1, maxItems: 8 })], {
+  expected: 'Expected 1 to 512 characters, or an array of 1 to 8 such'
+}))
 
 const ofOne: Checker = TypeCompiler.Compile(Type.Object({ ...jobOptions, key }, strict))
 const ofMany: Checker = TypeCompiler.Compile(Type.Object(jobOptions, strict))
 
 /** The capabilities that options of `enqueue` need. */
-const needs: Record<keyof EnqueueOptions, keyof Capabilities> =
+const needs: Record<Exclude<keyof EnqueueOptions, 'owner'>, keyof Capabilities> =
   { delay: 'delay', priority: 'priority', key: 'dedupe', tx: 'transactional' }
 
 /** Stores tasks as jobs. */
@@ -102,7 +110,7 @@ export class Producer {
   }
 
   /** An id without a key is new. If the queue knows it all the same, the answer to an earlier call was lost. */
-  #count ({ id, deduplicated: isKnown = false }: Receipt, key?: string): Enqueued {
+  #count ({ id, deduplicated: isKnown = false }: Receipt, key?: EnqueueOptions['key']): Enqueued {
     const deduplicated = isKnown && key !== undefined
     if (!deduplicated) this.enqueued++
     return { id, deduplicated }

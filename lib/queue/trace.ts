@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ActiveJob, TracePropagation } from '../../types/index.ts'
+import type { TracePropagation } from '../../types/index.ts'
 import { toError } from '../errors.ts'
 import { writeLine } from '../log.ts'
 import { follow, isThenable } from '../thenable.ts'
+import type { TakenJob } from './taken-job.ts'
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
@@ -19,7 +20,7 @@ export function injectHeaders ({ headers = {} }: { readonly headers?: Headers | 
  * application's `extract` does with `run`.
  */
 export function continueTrace<T> (
-  job: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => T
+  job: TakenJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => T
 ): T {
   let result: { readonly value: T } | undefined
   const runOnce = (): T => (result ??= { value: run() }).value
@@ -28,7 +29,7 @@ export function continueTrace<T> (
 }
 
 function extract (
-  job: ActiveJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => unknown
+  job: TakenJob, propagation: TracePropagation | undefined, log: FastifyBaseLogger, run: () => unknown
 ): void {
   const { id, task, data: { trace } } = job
   if (trace === undefined || propagation?.extract === undefined) return

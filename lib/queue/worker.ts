@@ -1,14 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type {
-  ActiveJob, Consumer, JobVerdict, QueueAdapter, TracePropagation, Worker as WorkerHandle, WorkerStats
+  ActiveJob, Consumer, JobVerdict, QueueAdapter, TracePropagation, VerdictError, Worker as WorkerHandle, WorkerStats
 } from '../../types/index.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
+import { toVerdictError } from '../failure.ts'
 import { writeLine } from '../log.ts'
 import type { Events } from '../run/events.ts'
 import type { LoopWatch } from '../run/loop-watch.ts'
 import type { DefinedSettings, Registry } from '../task/registry.ts'
 import { within } from '../time.ts'
 import { JobRun } from './job-run.ts'
+import { isTaken, problemOf, type TakenJob } from './taken-job.ts'
 import { continueTrace } from './trace.ts'
 import type { ResolvedWorkerOptions } from './worker-options.ts'
 
@@ -103,32 +105,48 @@ export class Worker implements WorkerHandle {
   }
 
   async #run (job: ActiveJob): Promise<JobVerdict> {
-    const settings = this.#application.registry.get(job.task)
-    const verdict = settings === undefined
-      ? this.#leave(job, 'it is not among its tasks')
-      : job.data.version > settings.task.version
-        ? this.#leave(job, `it has version ${settings.task.version}`)
-        : await this.#perform(job, settings)
+    const verdict = isTaken(job) ? await this.#judge(job) : this.#refuse(job)
     this.#stats[verdict.state]++
     return verdict
   }
 
+  async #judge (job: TakenJob): Promise<JobVerdict> {
+    const settings = this.#application.registry.get(job.task)
+    if (settings === undefined) return this.#leave(job, 'it is not among its tasks')
+    const { version } = settings.task
+    if (job.data.version > version) return this.#leave(job, `it has version ${version}`)
+    return await this.#perform(job, settings)
+  }
+
+  /** Another program has stored it, or has changed what this one stored. */
+  #refuse (job: ActiveJob): JobVerdict {
+    const { id: taskId, task, queue } = job
+    const error = problemOf(job)
+    writeLine(this.#log, 'error', { err: error, task, taskId, queue }, 'background task failed')
+    return { state: 'failed', error: this.#describe(error) }
+  }
+
+  #describe (error: Error): VerdictError {
+    return toVerdictError(error, this.#application.maxPayload)
+  }
+
   /** A deployment may be under way: another worker, or this one's successor, may know the task. */
-  #leave ({ id, task, data }: ActiveJob, problem: string): JobVerdict {
+  #leave ({ id, task, data }: TakenJob, problem: string): JobVerdict {
     const { delay, grace } = this.#options.unknown
     const error = new FST_ERR_BGT_UNKNOWN_TASK(task, data.version, problem)
     const isOverdue = Date.now() - data.enqueuedAt - (data.delay ?? 0) > grace
     const [level, message] = isOverdue ? ['error', 'failed'] as const : ['warn', 'left to another worker'] as const
     writeLine(this.#log, level, { err: error, task, taskId: id }, `background task ${message}`)
-    return isOverdue ? { state: 'failed', error } : { state: 'postponed', error, delay }
+    const described = this.#describe(error)
+    return isOverdue ? { state: 'failed', error: described } : { state: 'postponed', error: described, delay }
   }
 
-  #perform (job: ActiveJob, settings: DefinedSettings): Promise<JobVerdict> {
+  #perform (job: TakenJob, settings: DefinedSettings): Promise<JobVerdict> {
     const log = this.#logFor(job)
     return continueTrace(job, this.#application.trace, log, async () => {
       const { events, loopWatch, maxPayload } = this.#application
-      const maxResult = this.#adapter.capabilities.result ? maxPayload : 0
-      const run = new JobRun(job, settings, { events, loopWatch, log, stats: this.#stats, maxResult })
+      const keepsResult = this.#adapter.capabilities.result
+      const run = new JobRun(job, settings, { events, loopWatch, log, stats: this.#stats, maxPayload, keepsResult })
       this.#runs.add(run)
       const verdict = await run.perform()
       this.#runs.delete(run)
@@ -137,7 +155,7 @@ export class Worker implements WorkerHandle {
   }
 
   /** Lines of a job have the id of the request that enqueued it, under its usual name. A logger may throw. */
-  #logFor ({ data: { requestId } }: ActiveJob): FastifyBaseLogger {
+  #logFor ({ data: { requestId } }: TakenJob): FastifyBaseLogger {
     if (requestId === undefined) return this.#log
     try {
       return this.#log.child({ [this.#application.requestIdLabel]: requestId })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Job, JobVerdict } from '../../types/index.ts'
+import type { ActiveJob, Job, JobData, JobVerdict } from '../../types/index.ts'
 
 export const completed: JobVerdict = { state: 'completed', result: undefined }
 
@@ -18,4 +18,9 @@ export function makeJob (given: Partial<Job> = {}): Job {
 
 export function makeJobs (count: number, given?: Partial<Job>): Job[] {
   return Array.from({ length: count }, () => makeJob(given))
+}
+
+/** Of a job that this package has stored. */
+export function dataOf ({ data }: ActiveJob): JobData {
+  return data as JobData
 }

@@ -1,6 +1,6 @@
-import type { Cancellation, JobData, JobInfo, JobState } from '../../../types/index.ts'
+import type { Cancellation, JobData, JobError, JobInfo, JobState } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
-import { describeFailure, type Failure } from '../../failure.ts'
+import { describeFailure } from '../../failure.ts'
 import { toJobInfo } from '../kit/job-info.ts'
 import { asUnavailable } from './connection.ts'
 import type { Engine } from './engine.ts'
@@ -49,6 +49,7 @@ export async function cancel (engine: Engine, id: string): Promise<Cancellation>
 function infoOf (id: string, queue: string, [state, list]: Inspected): JobInfo | null {
   if (list.length === 0) return null
   const fields = toFields(list)
+  const data = JSON.parse(fields.data) as JobData
   const attemptsMade = Number(fields.atm ?? 0)
   const ending = readResult(fields.returnvalue ?? 'null')
   const cancelled = 'cancelled' in ending ? ending.cancelled : undefined
@@ -58,7 +59,8 @@ function infoOf (id: string, queue: string, [state, list]: Inspected): JobInfo |
     queue,
     state: cancelled === undefined ? stateOf(state, attemptsMade) : 'cancelled',
     attempts: state === 'running' ? attemptsMade + 1 : attemptsMade,
-    enqueuedAt: (JSON.parse(fields.data) as JobData).enqueuedAt ?? Number(fields.timestamp),
+    owner: data.owner,
+    enqueuedAt: data.enqueuedAt ?? Number(fields.timestamp),
     progress: fromField(fields.progress, JSON.parse),
     result: 'result' in ending ? ending.result : undefined,
     error: cancelled ?? (state === 'completed' ? undefined : failureOf(fields)),
@@ -83,7 +85,7 @@ function stateOf (state: Inspected[0], attemptsMade: number): JobState {
   return state
 }
 
-function failureOf ({ name, stc, failedReason, stacktrace }: Fields): Failure | undefined {
+function failureOf ({ name, stc, failedReason, stacktrace }: Fields): JobError | undefined {
   if (failedReason === undefined) return undefined
   if (failedReason === stalledReason) return describeFailure(new FST_ERR_BGT_STALLED(name, Number(stc)))
   const stacks = JSON.parse(stacktrace ?? '[]') as string[]

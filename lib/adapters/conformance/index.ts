@@ -4,6 +4,7 @@ import { close } from './chapters/close.ts'
 import { delivery } from './chapters/delivery.ts'
 import { enqueue } from './chapters/enqueue.ts'
 import { faults } from './chapters/faults.ts'
+import { foreign } from './chapters/foreign.ts'
 import { lifecycle } from './chapters/lifecycle.ts'
 import { schedules } from './chapters/schedules.ts'
 import { status } from './chapters/status.ts'
@@ -31,6 +32,7 @@ export function conformance (options: ConformanceOptions): void {
     void describe('status', () => status(options))
     void describe('cancel', () => cancel(options))
     void describe('close', () => close(options))
+    void describe('foreign jobs', () => foreign(options))
     void describe('transactions', () => transactions(options))
     void describe('schedules', () => schedules(options))
   })

@@ -49,6 +49,12 @@ export interface Faults {
   thaw? (): Promise<void>
   /** Starts a process that calls `holdJobs` on this queue, waits until it holds one, and kills it. */
   killWorker? (queue: string): Promise<void>
+  /**
+   * Stores jobs in this queue that the adapter would not store: without data, with data that is `null`, of another
+   * form, or cannot be parsed, as far as the store takes them; as other programs, or hands, may do. Resolves with
+   * their ids. They are to be due now, and to come before those that are stored later.
+   */
+  plant? (queue: string): Promise<string[]>
   /** ms within which `enqueue` rejects, whatever the server does. Default 5,000. */
   deadline?: number
   /** ms until connections are back and leases have ended, on top of the timeout. Default 60,000. */

@@ -1,4 +1,4 @@
-import type { ActiveJob, JobData } from '../../../types/index.ts'
+import type { ActiveJob } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
 import type { MakeUnavailable, Unavailable } from '../../unavailable.ts'
 
@@ -13,7 +13,7 @@ export class Delivery implements ActiveJob {
   readonly id: string
   readonly queue: string
   readonly task: string
-  readonly data: JobData
+  readonly data: unknown
   readonly attempt: number
   readonly signal: AbortSignal
   readonly progress: ActiveJob['progress']

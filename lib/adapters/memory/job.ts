@@ -1,5 +1,6 @@
 import type { Job, JobInfo } from '../../../types/index.ts'
 import type { Delivery } from '../kit/delivery.ts'
+import { toJobInfo } from '../kit/job-info.ts'
 
 /** A job as the store keeps it. What came in and what goes out are copies, made as JSON makes them. */
 export class StoredJob {
@@ -17,6 +18,7 @@ export class StoredJob {
     this.task = task
     this.priority = priority
     this.data = JSON.stringify(data)
-    this.info = { id, task, queue, state: 'pending', attempts: 0, enqueuedAt: Date.now() }
+    const { owner } = data
+    this.info = toJobInfo({ id, task, queue, state: 'pending', attempts: 0, owner, enqueuedAt: Date.now() })
   }
 }

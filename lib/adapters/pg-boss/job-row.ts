@@ -1,5 +1,5 @@
 import type { JobInsert } from 'pg-boss'
-import type { Job, JobData } from '../../../types/index.ts'
+import type { Job, JobData, JobError } from '../../../types/index.ts'
 import { describeFailure } from '../../failure.ts'
 import { type ResolvedOptions, seconds } from './options.ts'
 import { fromStored, type StoredJson, toStored } from './stored-json.ts'
@@ -50,7 +50,7 @@ export function toRowOptions (
   }
 }
 
-export function failureOutput (error: Error): RowOutput {
+export function failureOutput (error: JobError): RowOutput {
   return { error: toStored(describeFailure(error)) }
 }
 

@@ -1,7 +1,7 @@
 import type { JobWithMetadata } from 'pg-boss'
-import type { Cancellation, JobInfo, JobState } from '../../../types/index.ts'
+import type { Cancellation, JobError, JobInfo, JobState } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
-import { describeFailure, type Failure } from '../../failure.ts'
+import { describeFailure } from '../../failure.ts'
 import { isUuid } from '../../uuid.ts'
 import { toJobInfo } from '../kit/job-info.ts'
 import type { Engine } from './engine.ts'
@@ -43,12 +43,13 @@ function infoOf (row: JobWithMetadata, maxStalled: number): JobInfo {
     state: stateOf(row),
     // A job whose last delivery did not count has no start.
     attempts: startedOn === null ? retryCount : retryCount + 1,
+    owner: data.owner,
     enqueuedAt: data.enqueuedAt,
     progress: progress && fromStored(progress),
     result: result && fromStored(result),
     error: isStalled(row, output)
       ? describeFailure(new FST_ERR_BGT_STALLED(task, maxStalled))
-      : error && fromStored(error) as Failure,
+      : error && fromStored(error) as JobError,
     startedAt: startedOn?.getTime(),
     endedAt: completedOn?.getTime()
   })

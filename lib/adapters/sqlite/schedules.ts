@@ -66,7 +66,7 @@ export class Schedules {
       const { name, cron, timezone, queue, task, priority, due } = schedule
       const data = JSON.stringify({ ...JSON.parse(schedule.data), enqueuedAt: now })
       // The same in all processes.
-      const id = keyedId(`${name}\n${due}`)
+      const id = keyedId('schedule', name, due)
       insert(this.#connection, { id, queue, task, priority: Number(priority), delay: 0 }, data)
       this.#connection.run(SET_DUE, this.#next(cron, timezone, now), name)
     }

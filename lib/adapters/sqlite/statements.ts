@@ -7,7 +7,8 @@ export const INSERT: string = `
   on conflict (id) do nothing`
 
 export const FIND: string = `
-  select queue, task, state, due, attempts, progress, result, error, enqueued_at, started_at, ended_at
+  select queue, task, state, due, attempts, progress, result, error, enqueued_at, started_at, ended_at,
+    case when json_valid(data) then data ->> '$.owner' end as owner
   from background_tasks_jobs where id = ?`
 
 export const CANCEL: string = `

@@ -1,6 +1,6 @@
-import type { Cancellation, JobInfo, JobState } from '../../../types/index.ts'
+import type { Cancellation, JobError, JobInfo, JobState } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
-import { describeFailure, type Failure } from '../../failure.ts'
+import { describeFailure } from '../../failure.ts'
 import { toJobInfo } from '../kit/job-info.ts'
 import type { Connection } from './connection.ts'
 import { ASK_TO_CANCEL, CANCEL, FIND } from './statements.ts'
@@ -14,6 +14,7 @@ interface Found {
   progress: string | null
   result: string | null
   error: string | null
+  owner: string | null
   enqueued_at: number
   started_at: number | null
   ended_at: number | null
@@ -30,10 +31,11 @@ export function find (connection: Connection, id: string): JobInfo | null {
     // Where no worker runs, nobody has moved it yet.
     state: state === 'scheduled' && due <= Date.now() ? 'pending' : state,
     attempts: Number(attempts),
+    owner: fromColumn(found.owner, String),
     enqueuedAt: Number(enqueuedAt),
     progress: fromColumn(progress, JSON.parse),
     result: fromColumn(result, JSON.parse),
-    error: fromColumn(error, JSON.parse) as Failure | undefined,
+    error: fromColumn(error, JSON.parse) as JobError | undefined,
     startedAt: fromColumn(found.started_at, Number),
     endedAt: fromColumn(found.ended_at, Number)
   })

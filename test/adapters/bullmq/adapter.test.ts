@@ -5,7 +5,7 @@ import { bullmq } from '../../../lib/adapters/bullmq/index.ts'
 import type { Scripts } from '../../../lib/adapters/bullmq/scripts.ts'
 import type { ActiveJob, Job, JobVerdict, Schedule } from '../../../types/index.ts'
 import { ended, Runs, startBullmq, type Started } from '../../helpers/bullmq.ts'
-import { completed, makeJob, makeJobs } from '../../helpers/job.ts'
+import { completed, dataOf, makeJob, makeJobs } from '../../helpers/job.ts'
 import { type Latch, latch } from '../../helpers/latch.ts'
 import { LogLines } from '../../helpers/log-lines.ts'
 import { RedisServer, removeKeys, sharedRedis, skipWithoutRedis, skipWithoutRedisServer } from '../../helpers/redis.ts'
@@ -195,7 +195,8 @@ void t.test('a scheduled job is enqueued at its time', { skip }, async t => {
   const { adapter } = await startBullmq(t, own())
   const begun = await work(adapter)
   await adapter.schedule!({ ...schedule, cron: '* * * * * *' })
-  const { data: { enqueuedAt }, attempt } = await begun.opened
+  const job = await begun.opened
+  const [{ enqueuedAt }, { attempt }] = [dataOf(job), job]
   t.equal(attempt, 1)
   t.equal(enqueuedAt % 1_000, 0, 'at a whole second')
   await adapter.unschedule!('nightly')

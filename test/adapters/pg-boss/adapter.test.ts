@@ -3,7 +3,7 @@ import pg from 'pg'
 import { type Test, test } from 'tap'
 import { pgBoss } from '../../../lib/adapters/pg-boss/index.ts'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
-import { completed } from '../../helpers/job.ts'
+import { completed, dataOf } from '../../helpers/job.ts'
 import { latch } from '../../helpers/latch.ts'
 import { inState, jobOf, type PgBossAdapter, Runs, started } from '../../helpers/pg-boss.ts'
 import { query, schemaOf, sharedPostgres } from '../../helpers/postgres.ts'
@@ -236,7 +236,8 @@ void test('pgBoss', async t => {
     const { adapter } = await started(t, { connection, schema: schemaOf(t, connection) })
     const error = Object.assign(new Error('no'), { code: 'E_NO' })
     const said = { name: 'Error', message: 'no', code: 'E_NO' }
-    const runs = new Runs(({ data: { payload }, attempt }) => {
+    const runs = new Runs(job => {
+      const [{ payload }, { attempt }] = [dataOf(job), job]
       const delay = 20
       if (payload === 'retried' && attempt < 3) return { state: 'retrying', error, delay }
       if (payload === 'retried, then postponed' && runs.jobs.length < 3) return { state: attempt === 1 ? 'retrying' : 'postponed', error, delay }
@@ -355,7 +356,7 @@ void test('pgBoss', async t => {
     await adapter.work('mails', runs.run, { concurrency: 1 })
     await runs.reach(20)
     t.equal(most, 1)
-    t.same(runs.jobs.map(({ data }) => data.payload), [...Array(10).keys()].map(n => n + 10).concat([...Array(10).keys()]))
+    t.same(runs.jobs.map(job => dataOf(job).payload), [...Array(10).keys()].map(n => n + 10).concat([...Array(10).keys()]))
   })
 
   void t.test('starts jobs that it gets together by priority, then when they are due, then in order', async t => {
@@ -375,7 +376,7 @@ void test('pgBoss', async t => {
     await adapter.work('mails', runs.run, { concurrency: 61 })
     await runs.reach(61)
     const expected = [...jobs, single, ...delayed].toSorted((a, b) => b.priority - a.priority || a.delay - b.delay)
-    t.same(runs.jobs.map(({ data }) => data.payload), expected.map(({ data }) => data.payload))
+    t.same(runs.jobs.map(job => dataOf(job).payload), expected.map(({ data }) => data.payload))
   })
 
   void t.test('runs what a schedule stores', async t => {
@@ -389,7 +390,7 @@ void test('pgBoss', async t => {
     await adapter.work('reports', runs.run, { concurrency: 1 })
     await runs.reach(1)
     t.match(runs.jobs[0], { task: 'mail', data: { payload: 1, version: 2 }, attempt: 1 })
-    t.type(runs.jobs[0]!.data.enqueuedAt, 'number')
+    t.type(dataOf(runs.jobs[0]!).enqueuedAt, 'number')
     t.equal(await adapter.unschedule('every minute'), true)
     t.equal(await adapter.unschedule('every minute'), false)
     await t.rejects(adapter.schedule({ ...schedule, cron: '* * * * * *' }), { code: 'FST_ERR_BGT_NO_CAPABILITY' })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { test } from 'tap'
 import { Child } from '../../helpers/child.ts'
 import { latch } from '../../helpers/latch.ts'
-import { completed } from '../../helpers/job.ts'
+import { completed, dataOf } from '../../helpers/job.ts'
 import { inState, jobOf, Runs, started } from '../../helpers/pg-boss.ts'
 import { OwnPostgres, query } from '../../helpers/postgres.ts'
 
@@ -123,7 +123,8 @@ void test('pgBoss and a server that fails', async t => {
     const [bad, good] = [jobOf('bad'), jobOf('good')]
     await adapter.enqueue([bad, good])
     const both = latch()
-    const runs = new Runs(async ({ data: { payload } }) => {
+    const runs = new Runs(async job => {
+      const { payload } = dataOf(job)
       if (runs.jobs.length === 2) both.open()
       if (payload === 'bigint') return { state: 'completed', result: 1n }
       await both.opened

@@ -8,7 +8,7 @@ import { Sweeper } from '../../../lib/adapters/sqlite/retention.ts'
 import { Schedules } from '../../../lib/adapters/sqlite/schedules.ts'
 import { retentionDefaults } from '../../../lib/adapters/kit/retention.ts'
 import { TroubleLog } from '../../../lib/adapters/kit/trouble-log.ts'
-import type { ActiveJob, Schedule } from '../../../types/index.ts'
+import type { ActiveJob, JobData, Schedule } from '../../../types/index.ts'
 import { makeJob } from '../../helpers/job.ts'
 import { complete, Stage, until } from '../../helpers/sqlite.ts'
 
@@ -58,10 +58,11 @@ await t.test('times that were missed make one job', async t => {
   await one.enqueue([marker])
   await until(() => ran.some(({ id }) => id === marker.id))
   t.equal(ran.length, 2)
-  const [{ id, task, attempt, data: { payload, version } }] = ran as [ActiveJob]
+  const [{ id, task, attempt, data }] = ran as [ActiveJob]
+  const { payload, version } = data as JobData
   t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
   t.match({ id, task, attempt, payload, version }, {
-    id: keyedId(`report\n${missed}`),
+    id: keyedId('schedule', 'report', missed),
     task: 'renamed',
     attempt: 1,
     payload: { of: 'the hour' },

@@ -126,7 +126,7 @@ export function enqueue (options: ConformanceOptions): void {
     await stage.enqueue([stage.job({ data: { payload, version: 1, enqueuedAt: 1 } })])
     payload.to.push('second')
     const { job } = await (await stage.work()).next()
-    assert.deepEqual(job.data.payload, { to: ['first'] })
+    assert.deepEqual(job.data, { payload: { to: ['first'] }, version: 1, enqueuedAt: 1 })
   })
 
   check('stores nothing for a signal that has aborted, or says that it may have', [], async stage => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Schedule } from '../../../../types/index.ts'
+import type { JobData, Schedule } from '../../../../types/index.ts'
 import { checks } from '../check.ts'
 import type { ConformanceOptions } from '../options.ts'
 import type { Stage } from '../stage/stage.ts'
@@ -27,7 +27,8 @@ export function schedules (options: ConformanceOptions): void {
     const { times: awaited, patience } = shortestOf(stage)
     const deliveries = (): Delivery[] => workers.flatMap(worker => worker.deliveries)
     await stage.found(() => deliveries().length >= awaited, 'jobs of the schedule', patience)
-    const { job: { queue, task, attempt, data: { payload, version, enqueuedAt } }, at } = deliveries()[0]!
+    const { job: { queue, task, attempt, data }, at } = deliveries()[0]!
+    const { payload, version, enqueuedAt } = data as JobData
     const expected = { queue: stage.queue, task: schedule.task, attempt: 1, ...schedule.data }
     assert.deepEqual({ queue, task, attempt, payload, version }, expected)
     assert.ok(Math.abs(enqueuedAt - at) < MINUTE, 'data.enqueuedAt: ms since 1970')

@@ -41,6 +41,16 @@ export function status (options: ConformanceOptions): void {
     assert.ok(ended.endedAt! >= ended.startedAt!, 'endedAt: ms since 1970, not before startedAt')
   })
 
+  check('tells the owner of a job, where it has one', ['status'], async stage => {
+    const data = { payload: undefined, version: 1, enqueuedAt: Date.now() }
+    const [owned, other] = [stage.job({ data: { ...data, owner: 'user "1"' } }), stage.job({ data })]
+    await stage.enqueue([owned, other])
+    assert.equal((await stage.status(owned.id))!.owner, 'user "1"')
+    assert.ok(!('owner' in (await stage.status(other.id))!))
+    for (const { end } of await (await stage.work(stage.adapter, { concurrency: 2 })).take(2)) end(completed())
+    assert.equal((await stage.state(owned.id, 'completed')).owner, 'user "1"')
+  })
+
   check('tells scheduled, and then pending', ['status', 'delay'], async stage => {
     // A delay that the test does not outlast, nor a timer the suite for long.
     const [far, near] = [stage.job({ delay: 2 * stage.timeout }), stage.job({ delay: 300 })]
