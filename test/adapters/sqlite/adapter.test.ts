@@ -109,7 +109,7 @@ await t.test('durability', async t => {
     t.same(database.prepare('select * from seen').all(), [{ synchronous: 2, timeout: 0 }])
     t.same(database.prepare('pragma busy_timeout').all(), [{ timeout: 4000 }])
     t.same(database.prepare('pragma synchronous').all(), [{ synchronous: 1 }])
-    t.match(await adapter.health(), { ok: true, warnings: [/synchronous = NORMAL or OFF.*"tx".*set it to FULL/] })
+    t.match(await adapter.health(), { ok: true, warnings: [/may be read by other users.*chmod 600/, /synchronous = NORMAL or OFF.*"tx".*set it to FULL/] })
     await adapter.close()
     t.same(database.prepare('select 1 as one').all(), [{ one: 1 }], 'and it stays open')
   })

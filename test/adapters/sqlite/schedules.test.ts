@@ -6,6 +6,7 @@ import { Leases } from '../../../lib/adapters/sqlite/leases.ts'
 import { Pump } from '../../../lib/adapters/sqlite/pump.ts'
 import { Sweeper } from '../../../lib/adapters/sqlite/retention.ts'
 import { Schedules } from '../../../lib/adapters/sqlite/schedules.ts'
+import { Suspects } from '../../../lib/adapters/sqlite/suspects.ts'
 import { retentionDefaults } from '../../../lib/adapters/kit/retention.ts'
 import { TroubleLog } from '../../../lib/adapters/kit/trouble-log.ts'
 import type { ActiveJob, JobData, Schedule } from '../../../types/index.ts'
@@ -102,8 +103,8 @@ await t.test('without croner', async t => {
   await producer.schedule!(hourly())
   const log = new TroubleLog(stage.startOptions.log, 'sqlite')
   const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
-  const schedules = new Schedules(connection, () => Promise.reject(new Error('croner is not installed')))
-  const pump = new Pump(connection, new Leases(connection, 10_000, 10), schedules, { pollInterval: 20, lease: 10_000 }, log)
+  const schedules = new Schedules(connection, log, () => Promise.reject(new Error('croner is not installed')))
+  const pump = new Pump(connection, new Leases(connection, 10_000, 10), new Suspects(connection, 10_000, 20), schedules, { pollInterval: 20, lease: 10_000 }, log)
   await t.rejects(schedules.schedule(hourly()), { message: 'croner is not installed' })
   const ran: string[] = []
   const sweeper = new Sweeper(connection, retentionDefaults, log)
