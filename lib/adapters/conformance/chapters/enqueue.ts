@@ -85,7 +85,10 @@ export function enqueue (options: ConformanceOptions): void {
   })
 
   check('stores an id once that many send at the same time', ['dedupe'], async stage => {
-    const adapters = await Promise.all(Array.from({ length: PROCESSES }, async () => stage.start()))
+    const adapters = [stage.adapter]
+    while (adapters.length < PROCESSES) adapters.push(await stage.start())
+    // Some connect after their start.
+    for (const adapter of adapters) await stage.found(async () => (await adapter.health()).ok, 'health that is ok')
     const jobs = stage.jobs(60)
     const batches = stage.batches(jobs)
     const receipts = (await stage.soon(Promise.all(adapters.flatMap((adapter, index) =>

@@ -38,7 +38,7 @@ export function schedules (options: ConformanceOptions): void {
     assert.deepEqual({ queue, task, attempt, payload, version }, expected)
     assert.ok(Math.abs(enqueuedAt - at) < MINUTE, 'data.enqueuedAt: ms since 1970')
     assert.equal(new Set(deliveries().map(({ job }) => job.id)).size, deliveries().length, 'each has an id of its own')
-    assert.ok(deliveries().length <= timesSince(since, step), 'one job for each time')
+    assert.ok(deliveries().length <= 1 + timesSince(since, step), 'one job for each time')
     assert.equal(await stage.soon(stage.adapter.unschedule!(schedule.name), 'unschedule'), true)
   })
 
