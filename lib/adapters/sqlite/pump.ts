@@ -193,7 +193,7 @@ export class Pump {
   }
 
   #peek (): Peeked {
-    return this.#connection.all<Peeked>(PEEK, this.#schedules.unreadable)[0]!
+    return this.#connection.all<Peeked>(PEEK, this.#queues(), this.#schedules.unreadable)[0]!
   }
 
   #write (deliveries: SqliteDelivery[], now: number, time: number): void {
@@ -204,7 +204,7 @@ export class Pump {
       if (renews && deliveries.length > 0) this.#leases.renew(deliveries.map(({ lease }) => lease), now)
       this.#leases.awake(now)
       const expired = this.#suspects.isDue(time) ? this.#suspects.expire(now, time) : 0
-      if (this.#schedules.ready) this.#schedules.fire(now)
+      if (this.#schedules.ready) this.#schedules.fire(this.#queues(), now)
       const claims = this.#hungry()
         .map(consumer => ({ consumer, leases: this.#leases.claim(consumer.queue, consumer.room, now) }))
       return { claims, expired, dropped }
@@ -271,6 +271,11 @@ export class Pump {
 
   #hungry (): Served[] {
     return [...this.#consumers].filter(({ queue, room }) => room > 0 && this.#leases.hasPending(queue))
+  }
+
+  /** As JSON. */
+  #queues (): string {
+    return JSON.stringify(Array.from(this.#consumers).filter(({ closed }) => !closed).map(({ queue }) => queue))
   }
 
   #deliveries (): SqliteDelivery[] {

@@ -79,11 +79,13 @@ export class Schedules {
   }
 
   /**
-   * Enqueues what is due, once however many times were missed. Call it in a transaction, which keeps two
-   * workers from doing it for the same time.
+   * Enqueues what is due for these queues, once however many times were missed: of a queue that nobody works on, no
+   * jobs pile up. Call it in a transaction, which keeps two workers from doing it for the same time.
+   *
+   * @param queues as JSON
    */
-  fire (now: number): void {
-    for (const schedule of this.#connection.all<DueSchedule>(DUE_SCHEDULES, now, this.unreadable)) {
+  fire (queues: string, now: number): void {
+    for (const schedule of this.#connection.all<DueSchedule>(DUE_SCHEDULES, now, queues, this.unreadable)) {
       const { name, queue, task, priority, due } = schedule
       const firing = this.#read(schedule, now)
       if (firing === undefined) continue

@@ -42,12 +42,15 @@ export const SUSPECTS: string = `
   select sequence, deliveries, lease from background_tasks_jobs where state = 'running' and lease > ?
   limit ${BATCH}`
 
+/** Of these queues, and not among these names. */
+const READABLE = 'queue in (select value from json_each(?)) and name not in (select value from json_each(?))'
+
 export const PEEK: string = `
   select
     (select min(due) from background_tasks_jobs where state in ('scheduled', 'retrying')) as due,
     (select min(lease) from background_tasks_jobs where state = 'running') as firstLease,
     (select max(lease) from background_tasks_jobs where state = 'running') as lastLease,
-    (select min(due) from background_tasks_schedules where name not in (select value from json_each(?))) as schedule`
+    (select min(due) from background_tasks_schedules where ${READABLE}) as schedule`
 
 export const HAS_PENDING: string = "select 1 from background_tasks_jobs where queue = ? and state = 'pending' limit 1"
 
@@ -97,7 +100,7 @@ export const REMOVE_SCHEDULE: string = 'delete from background_tasks_schedules w
 
 export const DUE_SCHEDULES: string = `
   select name, cron, timezone, queue, task, data, priority, due
-  from background_tasks_schedules where due <= ? and name not in (select value from json_each(?)) limit 100`
+  from background_tasks_schedules where due <= ? and ${READABLE} limit 100`
 
 export const SET_DUE: string = 'update background_tasks_schedules set due = ? where name = ?'
 
