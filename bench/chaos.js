@@ -1,4 +1,5 @@
-// Kills and stops servers, workers and producers under load, and checks that no acknowledged job is lost.
+// Kills and stops servers, workers and producers under load, steps their clocks and stores jobs that nobody can read.
+// Checks that no acknowledged job is lost, and that none runs twice but for a reason.
 //   node bench/chaos.js [sqlite bullmq pg-boss] [--minutes 1] [--seed 1]
 // Needs redis-server, initdb and postgres in the PATH.
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -13,9 +13,10 @@ const factories = {
 
 export const given = JSON.parse(process.argv[2])
 
-/** A line that is there even if this process is killed right after. */
+/** A line that is there even if this process is killed right after, with the true time. */
 export function note (file, line) {
-  appendFileSync(join(given.folder, file), JSON.stringify({ pid: process.pid, at: Date.now(), ...line }) + '\n')
+  const at = Math.round(performance.timeOrigin + performance.now())
+  appendFileSync(join(given.folder, file), JSON.stringify({ pid: process.pid, at, ...line }) + '\n')
 }
 
 export const task = defineTask({

@@ -3,11 +3,13 @@ import { join } from 'node:path'
 
 /** ms from the end of a run, or of what kept the server from answering, until the queue knows of it, at the most. */
 const RECORDING = 2_000
-const OUTAGES = ['server killed', 'server hung', 'file locked']
+const OUTAGES = ['server killed', 'store stood', 'server hung', 'file locked', 'clock stepped']
 
 /** Every answer to an enqueue, every run, every fault. A job has a name of its own, since a lost answer has no id. */
 export class Books {
   faults = []
+  /** Ids of jobs that another program stored. */
+  planted = []
   slowest = 0
   #folder
   #answers = []
@@ -55,8 +57,8 @@ export class Books {
   }
 
   /**
-   * The fault that may have made a queue deliver a job again: the worker was killed during the run, or the
-   * server was until the run was recorded.
+   * What may have made a queue deliver a job again: the worker was killed during the run, or the server was, or
+   * stood still for longer than a lease, until the run was recorded. Or what was the matter then, for no reason.
    */
   excuse ({ pid, start, end = Infinity }) {
     let recorded = end + RECORDING

@@ -18,6 +18,8 @@ export class Child {
   #errors
   #process
   #expected = false
+  /** ms that its clock is ahead. */
+  #clock = 0
 
   constructor (file, given) {
     this.#file = new URL(file, import.meta.url)
@@ -33,7 +35,9 @@ export class Child {
     this.#expected = false
     this.#given.seed++
     const stdio = ['ignore', this.#errors, this.#errors, 'ipc']
-    const child = this.#process = fork(this.#file, [JSON.stringify(this.#given)], { stdio })
+    const execArgv = ['--import', new URL('clock.js', import.meta.url).href]
+    const env = { ...process.env, OFFSET: this.#clock }
+    const child = this.#process = fork(this.#file, [JSON.stringify(this.#given)], { stdio, execArgv, env })
     this.ready = this.#told(child).then(message => { this.url = message?.url })
     child.once('exit', (code, signal) => {
       this.url = undefined
@@ -53,6 +57,12 @@ export class Child {
     this.#expected = true
     this.#process.kill('SIGKILL')
     await exit
+  }
+
+  /** Sets the clock of this process, and of those that take its place, so many ms ahead. */
+  setClock (ms) {
+    this.#clock = ms
+    if (!this.#hasEnded) this.#process.send({ clock: ms })
   }
 
   /** Tells a producer to enqueue no more by itself. */

@@ -37,7 +37,8 @@ const timer = setInterval(() => {
   underWay.add(enqueued)
 }, 30)
 
-process.once('message', async () => {
+process.on('message', async message => {
+  if (message !== 'stop') return
   clearInterval(timer)
   await Promise.all(underWay)
   process.send({ stopped: true })

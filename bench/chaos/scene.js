@@ -9,6 +9,11 @@ import { post, Users } from './users.js'
 const QUIET = 15_000
 /** ms that a queue gets to drain. */
 const DRAINING = 120_000
+/** ms that a store stands still: more than a lease. */
+const STANDING = 11_000
+const HOUR = 3_600_000
+/** ms */
+const STEPS = [15_000, -15_000, HOUR, -HOUR]
 
 /** A server, producers and workers as in the middle of a deployment, and what befalls them. */
 export class Scene {
@@ -58,6 +63,9 @@ export class Scene {
       await load
       await Promise.all(this.#children.map(child => child.ready))
       await Promise.all(this.#producers.map(producer => producer.quieten()))
+      // What was put off by a clock that was ahead is due then.
+      for (const child of this.#children) child.setClock(2 * HOUR)
+      this.books.fault('clock stepped').end = Date.now()
       await this.#drain()
       await this.#ask()
     } finally {
@@ -80,7 +88,7 @@ export class Scene {
   async #strike () {
     const dice = this.#dice
     const more = this.#server.kill ? ['killServer', 'killServer'] : ['killWorker']
-    const kinds = ['killWorker', 'killWorker', 'killProducer', 'hang', ...more]
+    const kinds = ['killWorker', 'killWorker', 'killProducer', 'hang', 'stand', 'plant', 'stepClock', ...more]
     await this[dice.pick(kinds)](dice)
   }
 
@@ -117,6 +125,31 @@ export class Scene {
     fault.end = Date.now()
   }
 
+  async stand (dice) {
+    const fault = this.books.fault('store stood')
+    this.#server.hang()
+    await this.#meanwhile(dice, STANDING + dice.below(3_000))
+    this.#server.resume()
+    fault.end = Date.now()
+  }
+
+  async plant () {
+    const fault = this.books.fault('foreign rows')
+    this.books.planted.push(...await this.#server.plant())
+    fault.end = Date.now()
+  }
+
+  /** Of one process, as each machine has a clock of its own; those on one file share one. */
+  async stepClock (dice) {
+    const children = this.#server.kill ? [dice.pick(this.#children)] : this.#children
+    const fault = this.books.fault('clock stepped')
+    const ms = dice.pick(STEPS)
+    for (const child of children) child.setClock(ms)
+    await this.#meanwhile(dice, 1_000 + dice.below(4_000))
+    for (const child of children) child.setClock(0)
+    fault.end = Date.now()
+  }
+
   async #meanwhile (dice, ms) {
     await setTimeout(ms / 2)
     if (dice.chance(0.3)) await this[dice.pick(['killWorker', 'killProducer'])](dice)
@@ -135,7 +168,7 @@ export class Scene {
   }
 
   async #ask () {
-    const ids = this.jobs.flatMap(job => job.ids)
+    const ids = [...this.books.planted, ...this.jobs.flatMap(job => job.ids)]
     for (let start = 0; start < ids.length; start += 50) {
       const some = ids.slice(start, start + 50)
       const response = await post(`${this.#producers[0].url}/states`, some)

@@ -1,9 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Queue } from 'bullmq'
 import Database from 'libsql'
+import pg from 'pg'
+
+/** What another program may store in place of a job's data. */
+const FOREIGN = ['null', '[]', '"text"', '{}', '{"payload":1,"version":"1","enqueuedAt":"today"}']
+const UNREADABLE = '{"payload":'
 
 /** A file needs no server. What hangs is whoever wants to write while another process does. */
 class SqliteFile {
@@ -21,6 +28,20 @@ class SqliteFile {
 
   resume () {
     this.#writer.close()
+  }
+
+  plant () {
+    const writer = new Database(this.options.file)
+    writer.exec('pragma busy_timeout = 5000')
+    const insert = writer.prepare(`insert into background_tasks_jobs
+      (id, queue, task, data, priority, state, due, enqueued_at) values (?, 'default', 'mail', ?, 50, 'pending', ?, ?)`)
+    const ids = [...FOREIGN, UNREADABLE].map(data => {
+      const id = randomUUID()
+      insert.run(id, data, Date.now(), Date.now())
+      return id
+    })
+    writer.close()
+    return ids
   }
 
   start () {}
@@ -86,6 +107,20 @@ class Redis extends Server {
     this.options = { connection: join(folder, 'redis.sock') }
   }
 
+  async plant () {
+    const queue = new Queue('default', { connection: { path: this.options.connection } })
+    const ids = []
+    const add = async (data, delay) => {
+      ids.push(randomUUID())
+      await queue.add('mail', data, { jobId: ids.at(-1), delay })
+    }
+    for (const data of FOREIGN) await add(JSON.parse(data), 0)
+    await add({}, 1_000)
+    await (await queue.client).hset(queue.toKey(ids.at(-1)), 'data', UNREADABLE)
+    await queue.close()
+    return ids
+  }
+
   spawn () {
     const place = ['--port', '0', '--unixsocket', this.options.connection, '--dir', this.#folder]
     const args = [...place, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always']
@@ -110,6 +145,19 @@ class Postgres extends Server {
     }
     const args = ['-D', join(this.#folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale']
     execFileSync('initdb', args, { ...unprivileged, stdio: 'pipe' })
+  }
+
+  async plant () {
+    const client = new pg.Client(this.options.connection)
+    await client.connect()
+    const ids = []
+    const rows = [...FOREIGN, ...FOREIGN.map(data => `{"task":"mail","data":${data}}`)]
+    for (const data of [...rows, JSON.stringify({ task: 'mail', data: UNREADABLE })]) {
+      ids.push(randomUUID())
+      await client.query("insert into pgboss.job (id, name, data) values ($1, 'default', $2)", [ids.at(-1), data])
+    }
+    await client.end()
+    return ids
   }
 
   spawn () {

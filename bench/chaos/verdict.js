@@ -1,4 +1,6 @@
-const EXCUSES = ['worker killed', 'server killed']
+const EXCUSES = ['worker killed', 'server killed', 'store stood']
+/** Jobs that two workers have under way at once. */
+const PLACES = 20
 
 /** Whether the books balance: the row of the table, and for each check the jobs that do not pass. */
 export function balance (books, jobs, states, surprises) {
@@ -25,7 +27,8 @@ export function balance (books, jobs, states, surprises) {
     'runs completed': runs.filter(({ what }) => what === 'completed').length,
     'runs failed, to be tried again': runs.filter(({ what }) => what === 'failed').length,
     'runs cut off by a kill': runs.filter(({ end }) => end === undefined).length,
-    'duplicates: worker killed / server killed': `${because('worker killed')} / ${because('server killed')}`,
+    'duplicates: worker killed / server killed / store stood': EXCUSES.map(because).join(' / '),
+    'foreign rows': books.planted.length,
     faults: faults.join(', ')
   }
 
@@ -40,8 +43,12 @@ export function balance (books, jobs, states, surprises) {
       of(job => job.refused && (job.runs.length > 0 || job.ids.some(id => states.get(id) !== null))),
     'run, and nobody had asked for it': of(job => job.answers.length === 0),
     'one job, several ids': of(job => job.acknowledged && job.ids.length > 1),
-    'completed twice, and neither worker nor server was killed':
+    'completed twice, and no worker or server was killed, no store stood for longer than a lease':
       twice.map(({ job, excuse }) => describe(job) + (excuse === undefined ? '' : ` (${excuse})`)),
+    'more duplicates than were under way': EXCUSES.filter(excuse => because(excuse) > PLACES * faultsOf(excuse).length)
+      .map(excuse => `${because(excuse)}: ${excuse}`),
+    'a foreign row that did not end as failed': books.planted.filter(id => (states.get(id) ?? 'failed') !== 'failed')
+      .map(id => `${id}: ${states.get(id)}`),
     'run by a worker of a lower version': of(job => job.runs.some(({ version, by }) => version > by)),
     'cut off, and nobody was killed':
       of(job => job.runs.some(run => run.end === undefined && books.excuse(run) !== 'worker killed')),

@@ -1,4 +1,5 @@
 import { describe } from 'node:test'
+import { bounds } from './chapters/bounds.ts'
 import { cancel } from './chapters/cancel.ts'
 import { close } from './chapters/close.ts'
 import { delivery } from './chapters/delivery.ts'
@@ -10,6 +11,7 @@ import { schedules } from './chapters/schedules.ts'
 import { status } from './chapters/status.ts'
 import { transactions } from './chapters/transactions.ts'
 import { verdicts } from './chapters/verdicts.ts'
+import { wishes } from './chapters/wishes.ts'
 import type { ConformanceOptions } from './options.ts'
 
 export { holdJobs } from './chapters/faults.ts'
@@ -30,7 +32,9 @@ export function conformance (options: ConformanceOptions): void {
     void describe('delivery', () => delivery(options))
     void describe('verdicts', () => verdicts(options))
     void describe('status', () => status(options))
+    void describe('bounds', () => bounds(options))
     void describe('cancel', () => cancel(options))
+    void describe('wishes to cancel', () => wishes(options))
     void describe('close', () => close(options))
     void describe('foreign jobs', () => foreign(options))
     void describe('transactions', () => transactions(options))

@@ -13,8 +13,9 @@ export interface ConformanceOptions {
   /** Tests under way at once. Default 1. */
   concurrency?: number
   /**
-   * The adapters whose `cancel` aborts the signal of a running job: every one, the job's own, or none. Default
-   * `every`.
+   * Whom `cancel` reaches of a job that is running. `every`, which the interface asks for: the worker that has it,
+   * whatever adapter is asked, and the next one, should that die. `own`: a worker of the adapter that is asked.
+   * `none`: nobody. What is less than `every` is not tested for more. Default `every`.
    */
   cancelRunning?: 'every' | 'own' | 'none'
   /** `false` for an adapter that takes no `retention` in `create`: its forgetting is not tested. Default `true`. */
@@ -30,6 +31,8 @@ export interface CreateOptions {
   retention?: { completed: number, failed: number }
   /** ms after which the job of a worker that has fallen silent goes to another. */
   lease?: number
+  /** Workers in a row that a job may kill, before it ends as `failed`. */
+  maxStalled?: number
 }
 
 export interface Transaction {
@@ -47,7 +50,10 @@ export interface Faults {
   /** Suspends the server, as SIGSTOP does: connections stay, answers do not come. */
   freeze? (): Promise<void>
   thaw? (): Promise<void>
-  /** Starts a process that calls `holdJobs` on this queue, waits until it holds one, and kills it. */
+  /**
+   * Starts a process that calls `holdJobs` on this queue, waits until it holds one, and kills it. Its adapter is to
+   * have a lease of about 1,000 ms, and `maxStalled: 2` where there is such an option, for the tests to be short.
+   */
   killWorker? (queue: string): Promise<void>
   /**
    * Stores jobs in this queue that the adapter would not store: without data, with data that is `null`, of another

@@ -61,6 +61,7 @@ export class MemoryStore {
     if (job === undefined) return 'not-found'
     if (job.info.endedAt !== undefined) return 'finished'
     if (job.delivery !== undefined) {
+      job.cancelled = true
       job.delivery.abort('cancelled')
       return 'running'
     }
@@ -80,7 +81,9 @@ export class MemoryStore {
       job.info.state = 'running'
       job.info.attempts++
       job.info.startedAt = Date.now()
-      return (job.delivery = this.#deliver(job))
+      job.delivery = this.#deliver(job)
+      if (job.cancelled) job.delivery.abort('cancelled')
+      return job.delivery
     }
     return undefined
   }

@@ -11,6 +11,8 @@ export class StoredJob {
   readonly info: { -readonly [Key in keyof JobInfo]: JobInfo[Key] }
   /** The run under way. It tells its verdict from that of a run that has lost the job. */
   delivery: Delivery | undefined = undefined
+  /** Somebody asked for its end while a worker had it. The next one is told so too. */
+  cancelled = false
   timer: NodeJS.Timeout | undefined = undefined
 
   constructor ({ id, queue, task, data, priority }: Job) {

@@ -41,11 +41,11 @@ export function delivery (options: ConformanceOptions): void {
   })
 
   check('starts jobs that run at once by priority, then in order', [], async stage => {
-    const { priority, batch } = stage.adapter.capabilities
+    const { priority } = stage.adapter.capabilities
     const priorityOf = (index: number): number => priority ? [50, 1, 100][index % 3]! : 50
     const jobs = [...Array(30).keys()].map(index => stage.job({ task: `${index}`, priority: priorityOf(index) }))
-    const size = batch === false ? 20 : Math.min(batch.max, 20)
-    for (let start = 0; start < jobs.length; start += size) await stage.enqueue(jobs.slice(start, start + size))
+    await stage.enqueue(jobs.slice(0, 20))
+    await stage.enqueue(jobs.slice(20))
     const worker = await stage.work(stage.adapter, { concurrency: jobs.length })
     await worker.take(jobs.length)
     assert.deepEqual(worker.deliveries.map(({ job }) => job.task),
@@ -117,10 +117,8 @@ export function delivery (options: ConformanceOptions): void {
   check('gives each of 1,000 jobs to one of two workers, once', [], async stage => {
     const settings = { concurrency: 10, decide: complete }
     const workers = [await stage.work(stage.adapter, settings), await stage.work(await stage.start(), settings)]
-    const { batch } = stage.adapter.capabilities
     const jobs = stage.jobs(1_000)
-    const size = batch === false ? 100 : Math.min(batch.max, 100)
-    for (let start = 0; start < jobs.length; start += size) await stage.enqueue(jobs.slice(start, start + size))
+    await stage.enqueue(jobs)
     const ids = (): string[] => workers.flatMap(worker => worker.ids)
     await stage.found(() => ids().length >= jobs.length, 'delivery of 1,000 jobs')
     await Promise.all(workers.map(async ({ consumer }) => stage.soon(consumer.close(), 'close')))

@@ -6,11 +6,13 @@ import type { ConformanceOptions } from '../options.ts'
 import { soon } from '../stage/event.ts'
 import { Notes } from '../stage/notes.ts'
 import { type Outage, outages, Producer } from '../stage/outage.ts'
-import { complete } from '../stage/verdict.ts'
+import { complete, obey } from '../stage/verdict.ts'
 
 const CONCURRENCY = 5
 /** Lines of warnings and errors that one outage is worth. */
 const LINES = 50
+/** Workers that one job may kill, at the most. */
+const KILLS = 20
 
 export function faults (options: ConformanceOptions): void {
   const given = options.faults ?? {}
@@ -35,6 +37,44 @@ export function faults (options: ConformanceOptions): void {
     assert.deepEqual(worker.ids.slice(0, -1).sort(), [job.id, behind.id].sort())
     assert.deepEqual(worker.deliveries.find(delivery => delivery.job.id === job.id)!.job.data, job.data)
     if (stage.adapter.status !== undefined) await stage.state(job.id, 'completed')
+  })
+
+  checks(options)('ends a job as failed that kills each of its workers', ['status'], async stage => {
+    const adapter = await stage.start({ maxStalled: 2 })
+    const [deadly, bait] = [stage.job(), stage.job()]
+    await stage.enqueue([deadly], adapter)
+    const over = new AbortController()
+    const kill = async (): Promise<void> => {
+      for (let kills = 0; !over.signal.aborted; kills++) {
+        assert.ok(kills < KILLS, `it does not go on after ${KILLS} workers`)
+        await killWorker(stage.queue)
+      }
+    }
+    const isFailed = async (): Promise<boolean> => (await stage.status(deadly.id))?.state === 'failed'
+    const killing = kill()
+    try {
+      await Promise.race([killing, stage.found(isFailed, 'end as failed', recovery)])
+    } finally {
+      over.abort()
+      // For the process that is about to be killed.
+      await stage.enqueue([bait])
+      await soon(killing, stage.timeout + recovery, 'end of the last worker')
+    }
+    assert.ok((await stage.status(deadly.id))!.error, 'status: an error that says so')
+    const worker = await stage.work(stage.adapter, { decide: complete })
+    await stage.marker(worker)
+    assert.ok(!worker.has(deadly.id), 'it is not delivered again')
+  })
+
+  if ((options.cancelRunning ?? 'every') !== 'every') return
+  const needs = ['cancel', 'status'] as const
+  checks(options)('tells the next worker of a job that was cancelled when its own had died', needs, async stage => {
+    const job = stage.job()
+    await stage.enqueue([job])
+    await killWorker(stage.queue)
+    const answer = await stage.soon(stage.adapter.cancel!(job.id), 'cancel')
+    assert.ok(['running', 'cancelled'].includes(answer), `it is ${answer}`)
+    await stage.stopped(job.id, await stage.work(stage.adapter, { decide: obey }), recovery)
   })
 }
 
@@ -86,7 +126,7 @@ function withstands (outage: Outage, options: ConformanceOptions): void {
       }
       // The first may have been under way when the outage began.
       const others = worker.ids.filter(id => id !== first.id)
-      assert.equal(new Set(others).size, others.length, 'each is delivered once')
+      assert.equal(surplus(others, producer), 0, 'each is delivered once')
     }
   })
 
@@ -153,7 +193,7 @@ function withstands (outage: Outage, options: ConformanceOptions): void {
     // By the adapter that is known to be connected again.
     await stage.marker(worker, {}, adapter)
     const ids = worker.ids
-    const repeated = ids.length - new Set(ids).size
+    const repeated = surplus(ids, producer)
     report(`${acknowledged.size} acknowledged, ${doubts} of them after a doubt, ` +
       `${refused.size} refused, ${repeated} delivered twice`)
     for (const id of refused.keys()) {
@@ -164,6 +204,13 @@ function withstands (outage: Outage, options: ConformanceOptions): void {
     }
     assert.ok(repeated <= CONCURRENCY, `only what was under way may be delivered again: ${repeated} were`)
   })
+}
+
+/** Deliveries above those that the producer has to expect. */
+function surplus (ids: string[], producer: Producer): number {
+  const counts = new Map<string, number>()
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return [...counts].reduce((sum, [id, count]) => sum + Math.max(0, count - producer.mayCome(id)), 0)
 }
 
 /** For the process that `killWorker` kills: works on the queue, resolves once it holds a job, and never lets it go. */

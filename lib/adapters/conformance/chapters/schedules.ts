@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { JobData, Schedule } from '../../../../types/index.ts'
 import { checks } from '../check.ts'
 import type { ConformanceOptions } from '../options.ts'
+import { EARLY } from '../stage/event.ts'
 import type { Stage } from '../stage/stage.ts'
 import { complete } from '../stage/verdict.ts'
 import type { Delivery } from '../stage/worker.ts'
@@ -9,10 +10,13 @@ import type { Delivery } from '../stage/worker.ts'
 const SECOND = 1_000
 const MINUTE = 60_000
 
-/** The shortest schedule of each kind, how many of its times are awaited, and for how many ms more. */
+/**
+ * The shortest schedule of each kind, and for each test how many of its times are awaited. `late`: jobs of a time
+ * that has just passed may come together with the first.
+ */
 const shortest = {
-  second: { cron: '* * * * * *', times: 3, patience: 5 * SECOND },
-  minute: { cron: '* * * * *', times: 1, patience: MINUTE }
+  second: { cron: '* * * * * *', step: SECOND, times: 3, missed: 5, late: 1 },
+  minute: { cron: '* * * * *', step: MINUTE, times: 1, missed: 2, late: 0 }
 }
 
 export function schedules (options: ConformanceOptions): void {
@@ -23,19 +27,18 @@ export function schedules (options: ConformanceOptions): void {
     const adapters = [stage.adapter, await stage.start()]
     const settings = { decide: complete }
     const workers = [await stage.work(adapters[0], settings), await stage.work(adapters[1], settings)]
+    const since = Date.now()
     await Promise.all(adapters.map(async adapter => stage.soon(adapter.schedule!(schedule), 'schedule')))
-    const { times: awaited, patience } = shortestOf(stage)
+    const { times: awaited, step } = shortestOf(stage)
     const deliveries = (): Delivery[] => workers.flatMap(worker => worker.deliveries)
-    await stage.found(() => deliveries().length >= awaited, 'jobs of the schedule', patience)
+    await stage.found(() => deliveries().length >= awaited, 'jobs of the schedule', (awaited + 1) * step)
     const { job: { queue, task, attempt, data }, at } = deliveries()[0]!
     const { payload, version, enqueuedAt } = data as JobData
     const expected = { queue: stage.queue, task: schedule.task, attempt: 1, ...schedule.data }
     assert.deepEqual({ queue, task, attempt, payload, version }, expected)
     assert.ok(Math.abs(enqueuedAt - at) < MINUTE, 'data.enqueuedAt: ms since 1970')
     assert.equal(new Set(deliveries().map(({ job }) => job.id)).size, deliveries().length, 'each has an id of its own')
-    const times = deliveries().map(({ at }) => at)
-    const seconds = Math.ceil((Math.max(...times) - Math.min(...times)) / SECOND)
-    assert.ok(deliveries().length <= 1 + seconds, 'one job for each time')
+    assert.ok(deliveries().length <= 1 + timesSince(since, step), 'one job for each time')
     assert.equal(await stage.soon(stage.adapter.unschedule!(schedule.name), 'unschedule'), true)
   })
 
@@ -54,7 +57,7 @@ export function schedules (options: ConformanceOptions): void {
     await stage.soon(stage.adapter.schedule!({ ...schedule, task: 'replaced' }), 'schedule')
     const replaced = (): number => worker.deliveries.map(({ job }) => job.task).indexOf('replaced')
     const hasTwo = (): boolean => replaced() !== -1 && worker.deliveries.length >= replaced() + 2
-    await stage.found(hasTwo, 'jobs of the new schedule', shortestOf(stage).patience)
+    await stage.found(hasTwo, 'jobs of the new schedule', 4 * SECOND)
     assert.ok(worker.deliveries.slice(replaced()).every(({ job }) => job.task === 'replaced'))
     await stage.soon(stage.adapter.unschedule!(schedule.name), 'unschedule')
     const before = worker.deliveries.length
@@ -63,24 +66,68 @@ export function schedules (options: ConformanceOptions): void {
     assert.ok(worker.deliveries.length <= before + 2)
   })
 
+  check('stores one job for all the times that pass while nobody works', ['schedule'], async stage => {
+    const { step, missed, late } = shortestOf(stage)
+    const witness = await stage.work(stage.adapter, { queue: stage.otherQueue, decide: complete })
+    await set(stage, everyTime(stage), everyTime(stage, stage.otherQueue))
+    await stage.found(() => witness.deliveries.length >= missed, 'jobs of another schedule', (missed + 1) * step)
+    const since = Date.now()
+    const worker = await stage.work(stage.adapter, { decide: complete })
+    await worker.next()
+    await stage.marker(worker)
+    const count = worker.ids.length - 1
+    assert.ok(count <= 1 + late + timesSince(since, step), `one job for ${missed} times, not ${count}`)
+  })
+
+  check('leaves a job alone that is due when its schedule is set again', ['schedule'], async stage => {
+    const cron = once(stage)
+    const [schedule, other] = [{ ...everyTime(stage), cron }, { ...everyTime(stage, stage.otherQueue), cron }]
+    const witness = await stage.work(stage.adapter, { queue: stage.otherQueue, decide: complete })
+    await set(stage, schedule, other)
+    await stage.found(() => witness.deliveries.length > 0, 'the job of another schedule', 2 * shortestOf(stage).step)
+    await stage.soon((await stage.start()).schedule!(schedule), 'schedule')
+    await set(stage, schedule)
+    const worker = await stage.work(stage.adapter, { decide: complete })
+    assert.equal((await worker.next()).job.task, schedule.task)
+    await stage.marker(worker)
+    assert.equal(worker.ids.length, 2, 'it comes once')
+  })
+
   check('refuses a schedule that is none', ['schedule'], async stage => {
     const refused = stage.adapter.schedule!({ ...everyTime(stage), cron: 'every day' })
     await assert.rejects(stage.soon(refused, 'rejection of schedule'), Error)
   })
 }
 
-function everyTime (stage: Stage): Schedule {
+function everyTime (stage: Stage, queue: string = stage.queue): Schedule {
   const { retry, priority } = stage.job()
-  stage.undo.push(() => stage.adapter.unschedule!(stage.queue))
+  stage.undo.push(() => stage.adapter.unschedule!(queue))
   return {
-    name: stage.queue,
+    name: queue,
     cron: shortestOf(stage).cron,
-    queue: stage.queue,
+    queue,
     task: 'scheduled',
     data: { payload: { from: 'a schedule' }, version: 3 },
     priority,
     retry
   }
+}
+
+async function set (stage: Stage, ...schedules: Schedule[]): Promise<void> {
+  for (const schedule of schedules) await stage.soon(stage.adapter.schedule!(schedule), 'schedule')
+}
+
+/** Times of the shortest schedule that have passed since then. */
+function timesSince (since: number, step: number): number {
+  return Math.floor((Date.now() + EARLY) / step) - Math.floor(since / step)
+}
+
+/** Once a day, and for the first time soon: in time for the schedule to be set before. */
+function once (stage: Stage): string {
+  const { step } = shortestOf(stage)
+  const at = new Date(Date.now() + step + 2 * SECOND)
+  const seconds = step === SECOND ? `${at.getUTCSeconds()} ` : ''
+  return `${seconds}${at.getUTCMinutes()} ${at.getUTCHours()} * * *`
 }
 
 function shortestOf ({ adapter }: Stage): typeof shortest.second {

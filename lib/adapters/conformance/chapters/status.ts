@@ -118,7 +118,8 @@ export function status (options: ConformanceOptions): void {
 
   check('keeps results of every kind', ['status', 'result'], async stage => {
     const deep = [{ list: [1, 'two', null] }]
-    const results = [{ deep }, [], ['\u0000', 'ü😀'], 'text', '', 0, 1.5, true, false, null, undefined]
+    const texts = ['\u0000', 'ü😀', '\ud800', '\udc00']
+    const results = [{ deep }, [], texts, 'text', '', 0, 1.5, true, false, null, undefined]
     const jobs = results.map(() => stage.job())
     const byId = new Map(jobs.map(({ id }, index) => [id, results[index]]))
     await stage.work(stage.adapter, { concurrency: 3, decide: ({ id }) => completed(byId.get(id)) })
@@ -140,7 +141,7 @@ export function status (options: ConformanceOptions): void {
     await stage.enqueue([job])
     const { job: { progress } } = await (await stage.work()).next()
     assert.equal((await stage.status(job.id, other))?.progress, undefined)
-    for (const value of [{ done: 1, of: [2] }, 50, 'ü\u0000', null, 0, false]) {
+    for (const value of [{ done: 1, of: [2] }, 50, 'ü\u0000\udc00', null, 0, false]) {
       await stage.soon(progress(value), 'progress')
       assert.deepEqual((await stage.status(job.id, other))?.progress, value)
     }

@@ -54,6 +54,8 @@ export class Producer {
     unsure: new Map()
   }
 
+  /** How often the answer for an id was unsure. */
+  readonly #doubts = new Map<string, number>()
   readonly #stage: Stage
   readonly #adapter: QueueAdapter
   readonly #outage: Outage
@@ -68,7 +70,17 @@ export class Producer {
     const answer = await this.#ask(job)
     for (const jobs of Object.values(this.answers)) jobs.delete(job.id)
     this.answers[answer].set(job.id, job)
+    if (answer === 'unsure') this.#doubts.set(job.id, this.#doubtsOf(job.id) + 1)
     return answer
+  }
+
+  /** How many jobs are stored of an id that was acknowledged: of one that was sent again, perhaps several. */
+  mayCome (id: string): number {
+    return this.#adapter.capabilities.dedupe ? 1 : 1 + this.#doubtsOf(id)
+  }
+
+  #doubtsOf (id: string): number {
+    return this.#doubts.get(id) ?? 0
   }
 
   /** Sends one after the other on each lane, until it has seen enough. */

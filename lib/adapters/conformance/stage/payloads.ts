@@ -11,7 +11,8 @@ export function payloads (): Record<string, unknown> {
       '\u2028\u2029\ufeff',
       '"\'\\/\b\f\n\r\t${}%s:{}--;'
     ],
-    'control characters': ['\u0000', 'a\u0000b', '\u0001\u001f\u007f', '\ud800 alone'],
+    'control characters': ['\u0000', 'a\u0000b', '\u0001\u001f\u007f'],
+    'halves of surrogate pairs': ['\ud800', 'a\udbff', '\udc00', '\udfffb', '\udc00\ud800', { '\udc00': '\ud800' }],
     numbers: [0, -1, 0.1, 1e-7, 1e21, 5e-324, Number.MAX_VALUE, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
     'a payload of null': null,
     'a payload of false': false,

@@ -1,8 +1,12 @@
+import assert from 'node:assert/strict'
 import type { Job, JobInfo, JobState, QueueAdapter, StartOptions } from '../../../../types/index.ts'
 import type { ConformanceOptions, CreateOptions } from '../options.ts'
 import { type Found, found, soon } from './event.ts'
 import { Notes } from './notes.ts'
 import { type Decide, Worker } from './worker.ts'
+
+/** Jobs of one call of `enqueue`, at the most. */
+const BATCH = 100
 
 interface WorkSettings {
   queue?: string
@@ -73,10 +77,20 @@ export class Stage {
     return Array.from({ length: count }, () => this.job(given))
   }
 
-  /** Stores the jobs, and throws unless each has a receipt without error. */
+  /** Stores the jobs, as many at once as the adapter takes, and throws unless each has a receipt without error. */
   async enqueue (jobs: readonly Job[], adapter: QueueAdapter = this.adapter): Promise<void> {
-    const receipts = await this.soon(adapter.enqueue(jobs), 'enqueue')
-    for (const { error } of receipts) if (error !== undefined) throw error
+    for (const some of this.batches(jobs)) {
+      const receipts = await this.soon(adapter.enqueue(some), 'enqueue')
+      for (const { error } of receipts) if (error !== undefined) throw error
+    }
+  }
+
+  /** The jobs in batches of the size that the adapter takes, and of `BATCH` at the most. */
+  batches (jobs: readonly Job[]): Job[][] {
+    const { batch } = this.adapter.capabilities
+    const size = batch === false ? BATCH : Math.min(batch.max, BATCH)
+    const count = Math.ceil(jobs.length / size)
+    return Array.from({ length: count }, (_, index) => jobs.slice(index * size, (index + 1) * size))
   }
 
   /** Stores a job behind all others, and waits until a worker has it: all that was ready before has come by then. */
@@ -101,6 +115,18 @@ export class Stage {
     } catch (cause) {
       throw new Error(`state "${state}" did not come, the latest was ${JSON.stringify(latest)}`, { cause })
     }
+  }
+
+  /** Waits for the end of a job that was cancelled, and throws if the worker was given it without being told so. */
+  async stopped (id: string, worker: Worker, patience = 0): Promise<void> {
+    const { info } = await this.found(async () => {
+      const info = await this.status(id)
+      return (info === null || info.endedAt !== undefined) && { info }
+    }, 'end of the job that was cancelled', patience)
+    const deliveries = worker.deliveries.filter(({ job }) => job.id === id)
+    assert.ok(deliveries.every(({ aborted }) => aborted), 'where the next worker is given it, its signal is aborted')
+    // Some engines remove what is cancelled.
+    assert.equal(info?.state ?? 'cancelled', 'cancelled')
   }
 
   async soon<T> (promise: Promise<T>, what: string): Promise<T> {

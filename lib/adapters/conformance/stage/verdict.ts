@@ -1,4 +1,4 @@
-import type { JobVerdict } from '../../../../types/index.ts'
+import type { ActiveJob, JobVerdict } from '../../../../types/index.ts'
 
 type Verdict<State extends JobVerdict['state']> = Extract<JobVerdict, { state: State }>
 
@@ -31,3 +31,6 @@ export function postponed (delay: number): Verdict<'postponed'> {
 export function cancelled (): Verdict<'cancelled'> {
   return { state: 'cancelled', error: new Mishap('cancelled') }
 }
+
+/** For a worker that completes every job, but for those that it is told not to run. */
+export const obey = ({ signal }: ActiveJob): JobVerdict => signal.aborted ? cancelled() : completed()

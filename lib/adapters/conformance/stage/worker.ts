@@ -7,11 +7,14 @@ export class Delivery {
   readonly job: ActiveJob
   /** ms since 1970 */
   readonly at: number = Date.now()
+  /** Whether its signal was aborted from the start. */
+  readonly aborted: boolean
   readonly verdict: Promise<JobVerdict>
   readonly end: (verdict: JobVerdict) => void
 
   constructor (job: ActiveJob) {
     this.job = job
+    this.aborted = job.signal.aborted
     let resolve!: (verdict: JobVerdict) => void
     this.verdict = new Promise(_resolve => { resolve = _resolve })
     this.end = resolve
