@@ -18,7 +18,7 @@ interface Manifest {
 }
 const manifest = JSON.parse(read('package.json')) as Manifest
 
-t.test('the peers', async t => {
+void t.test('the peers', async t => {
   const suites = /^ +suite: \[(.*)\]$/m.exec(read('.github/workflows/ci.yml'))![1]!.split(', ')
   const listed = execFileSync(process.execPath, [join(root, 'test/peers.js'), '--list'], { encoding: 'utf8', env: withoutCoverage({ NODE_OPTIONS: '' }) })
   const tried = JSON.parse(listed) as Record<string, string[]>
@@ -32,14 +32,14 @@ t.test('the peers', async t => {
   }
 })
 
-t.test('what gets published', async t => {
+void t.test('what gets published', async t => {
   t.strictSame(manifest.publishConfig, { access: 'public', provenance: true })
   t.equal(manifest.scripts.prepack, 'npm run build', 'is built')
   t.notOk('prepare' in manifest.scripts, 'and "npm ci" builds nothing')
   t.notMatch(read('package-lock.json'), '"resolved"', 'the lock file names no registry')
 })
 
-t.test('the security policy', async t => {
+void t.test('the security policy', async t => {
   t.match(read('README.md'), '](docs/security.md)')
   t.match(read('README.md'), '](SECURITY.md)')
   t.notMatch(read('SECURITY.md'), /\S@\S/, 'it makes up no address')
