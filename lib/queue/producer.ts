@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Capabilities, Enqueued, EnqueueOptions, Job, QueueAdapter, Receipt, Task } from '../../types/index.ts'
@@ -67,10 +68,13 @@ export class Producer {
     if (!Array.isArray(payloads)) {
       throw new FST_ERR_BGT_INVALID_PAYLOAD(task.name, 'enqueueMany expects an array of payloads')
     }
-    const jobs = payloads.map(payload => {
+    const jobs: Job[] = []
+    for (const payload of [...payloads]) {
+      // Checking many at once would block the event loop, of which each chunk gets a turn.
+      if (jobs.length > 0 && jobs.length % CHUNK === 0) await setImmediate()
       task.parse(payload)
-      return this.jobs.make(settings, payload, origin, options)
-    })
+      jobs.push(this.jobs.make(settings, payload, origin, options))
+    }
     const { batch } = this.#adapter.capabilities
     const size = batch === false ? CHUNK : batch.max
     const enqueued: Enqueued[] = []
