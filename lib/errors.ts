@@ -70,6 +70,8 @@ export const FST_ERR_BGT_NEWER_SCHEMA: Coded<[adapter: string, found: number, kn
 export const FST_ERR_BGT_TASK_NOT_FOUND: Coded<[]> =
   coded('TASK_NOT_FOUND',
     'No task with this id is known here: check the id, and how long tasks are kept after their end', 404)
+export const FST_ERR_BGT_TOO_MANY_LOOKUPS: Coded<[]> =
+  coded('TOO_MANY_LOOKUPS', 'Too many ask for the status of tasks at once: ask again later', 503)
 export const FST_ERR_BGT_TASK_ENDED: Coded<[]> =
   coded('TASK_ENDED', 'The task has ended already, and cannot be cancelled any more', 409)
 

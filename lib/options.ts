@@ -87,7 +87,7 @@ export function resolveOptions (given: BackgroundTasksOptions): Options {
   if (options.overflow === 'escalate' && options.adapter === undefined) {
     throw new FST_ERR_BGT_NO_ADAPTER('The option overflow: "escalate"')
   }
-  const defaults = { when, timeout, retry: undefined, hooks: undefined, task: undefined }
+  const defaults = { when, timeout, retry: undefined, hooks: undefined, task: undefined, owner: undefined }
   const registry = new Registry(tasks, defaults, options.adapter)
   return Object.freeze({ ...options, status: withDefaults(status, options.status ?? {}), registry })
 }

@@ -100,6 +100,13 @@ describe('add(task, payload, options?)', () => {
     expect(tasks.add).type.not.toBeCallableWith(dated, new Date())
   })
 
+  test('takes the owner of this one', () => {
+    expect(tasks.add).type.toBeCallableWith(welcome, { to: 'ada@example.org' }, { owner: 'ada', retry: 3 })
+    expect(tasks.add).type.not.toBeCallableWith(welcome, { to: 'ada@example.org' }, { owner: 1 })
+    expect(tasks.add).type.not.toBeCallableWith({ owner: 'ada' }, beat)
+    expect(defineTask).type.not.toBeCallableWith({ name: 'welcome', owner: 'ada', run () {} })
+  })
+
   test('refuses a name, which the definition has', () => {
     expect(tasks.add).type.not.toBeCallableWith(welcome, { to: 'ada@example.org' }, { name: 'goodbye' })
   })

@@ -1,9 +1,12 @@
 import type { Static, TSchema } from '@sinclair/typebox'
-import Fastify, { type FastifyReply, type FastifyTypeProvider } from 'fastify'
+import Fastify, {
+  type FastifyReply, type FastifyRequest, type FastifyTypeProvider, type onRequestAsyncHookHandler,
+  type onRequestHookHandler
+} from 'fastify'
 import { expect, test } from 'tstyche'
 import backgroundTasks, { defineTask } from '../lib/index.ts'
 import taskRoutes, {
-  type Authorize, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus
+  type Authenticate, type Authorize, type RouteAction, type RoutesOptions, taskAccepted, type TaskStatus, taskStatus
 } from '../lib/routes/index.ts'
 
 const app = Fastify()
@@ -21,10 +24,32 @@ test('it is either for everybody, or somebody says for whom', () => {
     expose: ({ result, ...info }) => info,
     logLevel: 'warn'
   })
+  app.register(taskRoutes, {
+    maxLookups: 10,
+    authorize (_request, { owner }, action) {
+      expect(owner).type.toBe<string | undefined>()
+      expect(action).type.toBe<RouteAction>()
+      return owner === 'ada' && action === 'view'
+    }
+  })
   expect<{ prefix: string }>().type.not.toBeAssignableTo<RoutesOptions>()
   expect<{ public: false }>().type.not.toBeAssignableTo<RoutesOptions>()
   expect<{ public: true, authorize: Authorize }>().type.not.toBeAssignableTo<RoutesOptions>()
   expect<{ authorize: () => string }>().type.not.toBeAssignableTo<RoutesOptions>()
+})
+
+test('authenticate is a hook, or several', () => {
+  const known = async ({ id }: FastifyRequest, reply: FastifyReply): Promise<void> => reply.code(401).send(id)
+  app.register(taskRoutes, { public: true, authenticate: known })
+  app.register(taskRoutes, { public: true, authenticate: [known, (_request, _reply, done) => { done() }] })
+  app.register(taskRoutes, {
+    public: true,
+    async authenticate (request) { expect(request.headers.authorization).type.toBe<string | undefined>() }
+  })
+  expect<onRequestHookHandler>().type.toBeAssignableTo<Authenticate>()
+  expect<onRequestAsyncHookHandler>().type.toBeAssignableTo<Authenticate>()
+  expect<{ public: true, authenticate: string }>().type.not.toBeAssignableTo<RoutesOptions>()
+  expect<{ authenticate: Authenticate }>().type.not.toBeAssignableTo<RoutesOptions>()
 })
 
 test('reply.accepted takes what add and enqueue return', () => {

@@ -1,6 +1,6 @@
 import type { Stats, TaskHandle, TaskState } from './outcome.ts'
 import type { Cancellation, Health, JobInfo, JobState, QueueAdapter } from './queue.ts'
-import type { AddOptions, Task, TaskContext, TaskOptions } from './task.ts'
+import type { AddOptions, AddTaskOptions, Task, TaskContext } from './task.ts'
 import type { Worker, WorkerOptions } from './worker.ts'
 
 /** The payload is optional where the task takes none. */
@@ -25,7 +25,7 @@ export interface Add {
    * @throws FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_TASK_NOT_REGISTERED, and for a task that may escalate
    * FST_ERR_BGT_PAYLOAD_TOO_LARGE, or FST_ERR_BGT_INVALID_PAYLOAD where it is not JSON, beside those above.
    */
-  <Input>(task: Task<Input>, ...payload: PayloadArguments<Input, TaskOptions>): TaskHandle
+  <Input>(task: Task<Input>, ...payload: PayloadArguments<Input, AddTaskOptions>): TaskHandle
   /** Adds a call of `fn` with exactly these arguments. The name is the function's, the options are the plugin's. */
   <Arguments extends unknown[]>(fn: (this: void, ...args: Arguments) => unknown, ...args: Arguments): TaskHandle
   /** Adds a call of `fn` with the task's context, from which it knows its signal, its log and its attempt. */

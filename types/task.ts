@@ -35,6 +35,15 @@ export interface TaskOptions {
   hooks?: TaskHooks
 }
 
+/** Options of a defined task given to `add`. */
+export interface AddTaskOptions extends TaskOptions {
+  /**
+   * 1 to 256 characters: whom the task belongs to, such as the id of a user. Told by `status`, given to `authorize`
+   * of the routes, and kept with the job where the task escalates. Default: none.
+   */
+  owner?: string
+}
+
 /** Options of a function given to `add`. */
 export interface AddOptions extends TaskOptions {
   /** 1 to 128 characters. Default: the function's name, or `anonymous`. */

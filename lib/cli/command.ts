@@ -17,6 +17,8 @@ Options:
                          back to the queue (default: the plugin's drainTimeout)
   --health-port <port>   answer GET /live and GET /ready over HTTP (default: no)
   --health-host <host>   address to do that on (default: all)
+  --health-details       let GET /ready tell the state of the queue and the figures of the worker,
+                         to everybody who can reach the port (default: no)
   --log-level <level>    fatal, error, warn, info, debug, trace or silent (default: the
                          application's, info where it is a plugin)
   -h, --help
@@ -33,7 +35,7 @@ export interface WorkCommand {
   /** The absolute path of a file that exists. */
   readonly file: string
   readonly worker: WorkerOptions
-  readonly health: { readonly port: number, readonly host?: string } | undefined
+  readonly health: { readonly port: number, readonly host?: string, readonly details?: boolean } | undefined
   readonly logLevel: string | undefined
 }
 
@@ -45,6 +47,7 @@ const options = {
   'drain-timeout': { type: 'string' },
   'health-port': { type: 'string' },
   'health-host': { type: 'string' },
+  'health-details': { type: 'boolean' },
   'log-level': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' }
@@ -101,12 +104,18 @@ function workerOptions ({ queues, concurrency, 'drain-timeout': drainTimeout }: 
   return worker
 }
 
-function healthOptions ({ 'health-port': port, 'health-host': host }: Values): WorkCommand['health'] {
+function healthOptions (values: Values): WorkCommand['health'] {
+  const { 'health-port': port, 'health-host': host, 'health-details': details } = values
   if (port === undefined) {
     if (host !== undefined) throw new UsageError('--health-host needs --health-port')
+    if (details !== undefined) throw new UsageError('--health-details needs --health-port')
     return undefined
   }
-  return { port: whole('health-port', port, 65_535), ...(host !== undefined && { host }) }
+  return {
+    port: whole('health-port', port, 65_535),
+    ...(host !== undefined && { host }),
+    ...(details !== undefined && { details })
+  }
 }
 
 function whole (name: string, value: string, maximum = Number.MAX_SAFE_INTEGER): number {

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { Worker } from '../../types/index.ts'
+import type { Health, Worker } from '../../types/index.ts'
+import type { WorkCommand } from './command.ts'
 
 /** Tells a supervisor how the worker is. It is a server of its own, as the application's never listens. */
 export class HealthServer {
@@ -10,6 +11,8 @@ export class HealthServer {
   readonly #server: Server
   #state: 'starting' | 'working' | 'closing' = 'starting'
   #worker: Worker | undefined = undefined
+  #details = false
+  #question: Promise<Health> | undefined = undefined
 
   constructor (app: FastifyInstance) {
     this.#app = app
@@ -17,7 +20,8 @@ export class HealthServer {
   }
 
   /** Listens on all addresses by default, as probes of a container come from outside of it. */
-  async listen (options: { port: number, host?: string }): Promise<void> {
+  async listen ({ details = false, ...options }: NonNullable<WorkCommand['health']>): Promise<void> {
+    this.#details = details
     this.#server.listen(options)
     await once(this.#server, 'listening')
     const { address, port } = this.#server.address() as AddressInfo
@@ -47,9 +51,16 @@ export class HealthServer {
 
   async #answerReady (response: ServerResponse): Promise<void> {
     if (this.#worker === undefined) return send(response, 503, { state: this.#state })
-    const queue = await this.#app.backgroundTasks.health()
+    const queue = await this.#ask()
     const isReady = this.#state === 'working' && queue.ok
-    send(response, isReady ? 200 : 503, { state: this.#state, queue, worker: this.#worker.stats() })
+    const details = this.#details ? { queue, worker: this.#worker.stats() } : {}
+    send(response, isReady ? 200 : 503, { state: this.#state, ...details })
+  }
+
+  /** One question at a time, however many probe, so that they take no more of the queue's connections than that. */
+  #ask (): Promise<Health> {
+    this.#question ??= this.#app.backgroundTasks.health().finally(() => { this.#question = undefined })
+    return this.#question
   }
 }
 

@@ -104,7 +104,7 @@ export class Escalation {
     const { settings, payload, id, lane, requestId } = task
     const origin = { requestId, headers: this.#headers.get(lane) }
     const producer = this.#producer!
-    const job = task.runInAsyncScope(() => producer.jobs.make(settings, payload, origin, { id }))
+    const job = task.runInAsyncScope(() => producer.jobs.make(settings, payload, origin, { id, owner: settings.owner }))
     await producer.send(job)
   }
 }

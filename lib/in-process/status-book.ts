@@ -99,7 +99,7 @@ export class StatusBook {
 }
 
 function describe ({ task, enqueuedAt, startedAt, progress, error: earlier }: Open): TaskInfo {
-  const { id, name, state, attempt, outcome } = task
+  const { id, name, state, attempt, outcome, settings: { owner } } = task
   const error = outcome === undefined ? earlier : errorOf(outcome)
   return {
     id,
@@ -108,6 +108,7 @@ function describe ({ task, enqueuedAt, startedAt, progress, error: earlier }: Op
     attempts: attempt,
     ...(progress !== undefined && { progress }),
     ...(error !== undefined && { error }),
+    ...(owner !== undefined && { owner }),
     enqueuedAt,
     ...(startedAt !== undefined && { startedAt })
   }

@@ -7,6 +7,7 @@ import { FST_ERR_BGT_INVALID_PAYLOAD } from '../errors.ts'
 import { requireCapability } from '../task/capability.ts'
 import { priority } from '../task/define.ts'
 import type { DefinedSettings, Registry } from '../task/registry.ts'
+import { owner } from '../task/settings.ts'
 import { asUnavailable } from '../unavailable.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Jobs, Origin } from './jobs.ts'
@@ -20,7 +21,7 @@ const YEAR = 365 * 86_400_000
 const jobOptions = {
   delay: ms(YEAR),
   priority,
-  owner: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+  owner,
   tx: Type.Optional(Type.Unknown())
 }
 const strict = { additionalProperties: false }

@@ -1,30 +1,40 @@
 import { type TObject, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify'
+import type {
+  FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestHookHandler, RegisterOptions
+} from 'fastify'
 import fp from 'fastify-plugin'
 import type { TaskInfo } from '../../types/index.ts'
-import type { RoutesOptions } from '../../types/routes.ts'
-import { check, type Checker } from '../check.ts'
+import type { RouteAction, RoutesOptions } from '../../types/routes.ts'
+import { check, type Checker, count } from '../check.ts'
 import {
-  brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_ENDED, FST_ERR_BGT_TASK_NOT_FOUND
+  brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_ENDED, FST_ERR_BGT_TASK_NOT_FOUND,
+  FST_ERR_BGT_TOO_MANY_LOOKUPS
 } from '../errors.ts'
 import { AddedTask } from '../in-process/added-task.ts'
+import { writeLine } from '../log.ts'
 import { isUuid } from '../uuid.ts'
 import { cancelRoute, statusRoute } from './schemas.ts'
 import { etagOf, isFresh, retryAfter, viewOf } from './view.ts'
 
 export { taskAccepted, type TaskStatus, taskStatus } from './schemas.ts'
-export type { Authorize, RoutesOptions } from '../../types/routes.ts'
+export type { Authenticate, Authorize, RouteAction, RoutesOptions } from '../../types/routes.ts'
 
 interface ById {
   Params: { id: string }
 }
 
+const hook = Type.Function([], Type.Unknown())
+
 const checker: Checker = TypeCompiler.Compile<TObject>(Type.Object({
   prefix: Type.Optional(Type.String()),
-  authorize: Type.Optional(Type.Function([], Type.Unknown())),
+  authenticate: Type.Optional(Type.Union([hook, Type.Array(hook, { minItems: 1 })], {
+    expected: 'Expected function, or an array of functions'
+  })),
+  maxLookups: count(1),
+  authorize: Type.Optional(hook),
   public: Type.Optional(Type.Boolean()),
-  expose: Type.Optional(Type.Function([], Type.Unknown()))
+  expose: Type.Optional(hook)
 }, { additionalProperties: false }))
 
 function checkOptions (given: RoutesOptions & RegisterOptions): void {
@@ -68,28 +78,55 @@ function idOf (task: { readonly id: string }): string {
     `for a task made by defineTask, got ${brief(task)}`)
 }
 
-function addRoutes (app: FastifyInstance, { authorize = () => true, expose = info => info }: RoutesOptions): void {
+function addRoutes (app: FastifyInstance, options: RoutesOptions): void {
+  const { authenticate = [], maxLookups = 100, authorize = () => true, expose = info => info } = options
   const { backgroundTasks } = app
+  let lookups = 0
 
   // The schemas are for documentation only, whichever compiler (Ajv, Zod) the application has: an unknown id
   // of any form is a 404, and a result is JSON already.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => serialize)
 
-  async function find (request: FastifyRequest<ById>): Promise<TaskInfo> {
-    const { id } = request.params
-    const info = isUuid(id) ? await backgroundTasks.status(id) : null
-    if (info !== null && await authorize(request, info) === true) return info
+  async function lookUp (id: string, reply: FastifyReply): Promise<TaskInfo | null> {
+    if (!isUuid(id)) return null
+    if (lookups >= maxLookups) {
+      reply.header('retry-after', '1')
+      throw new FST_ERR_BGT_TOO_MANY_LOOKUPS()
+    }
+    lookups++
+    try {
+      return await backgroundTasks.status(id)
+    } finally {
+      lookups--
+    }
+  }
+
+  /** An error would tell that the task is there. */
+  async function isAllowed (request: FastifyRequest, info: TaskInfo, action: RouteAction): Promise<boolean> {
+    try {
+      return await authorize(request, info, action) === true
+    } catch (err) {
+      const { task, id: taskId } = info
+      writeLine(request.log, 'error', { err, task, taskId }, 'background task routes: "authorize" threw')
+      return false
+    }
+  }
+
+  async function find (request: FastifyRequest<ById>, reply: FastifyReply, action: RouteAction): Promise<TaskInfo> {
+    const info = await lookUp(request.params.id, reply)
+    if (info !== null && await isAllowed(request, info, action)) return info
     throw new FST_ERR_BGT_TASK_NOT_FOUND()
   }
 
   app.addHook('onRequest', (_request, reply, done) => {
-    reply.header('cache-control', 'no-cache, private')
+    reply.header('cache-control', 'no-store')
     done()
   })
+  for (const hook of [authenticate].flat()) app.addHook('onRequest', hook as onRequestHookHandler)
 
   app.get<ById>('/:id', { schema: statusRoute, exposeHeadRoute: true }, async (request, reply) => {
-    const info = await find(request)
+    const info = await find(request, reply, 'view')
     const body = viewOf(await expose(info, request))
     const etag = etagOf(body)
     const wait = retryAfter(info)
@@ -99,7 +136,7 @@ function addRoutes (app: FastifyInstance, { authorize = () => true, expose = inf
   })
 
   app.delete<ById>('/:id', { schema: cancelRoute }, async (request, reply) => {
-    const { id: taskId } = await find(request)
+    const { id: taskId } = await find(request, reply, 'cancel')
     const state = await backgroundTasks.cancel(taskId)
     if (state === 'not-found') throw new FST_ERR_BGT_TASK_NOT_FOUND()
     if (state === 'finished') throw new FST_ERR_BGT_TASK_ENDED()

@@ -78,7 +78,7 @@ function failure (description: string): TObject {
 const params = Type.Object({ id: taskId })
 const failures = {
   404: failure('No task with this id is known here'),
-  503: failure('The queue does not answer')
+  503: failure('The queue does not answer, or too many ask at once')
 }
 
 export const statusRoute: { summary: string, params: TObject, response: object } = {

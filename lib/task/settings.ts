@@ -1,6 +1,6 @@
-import { type TFunction, type TOptional, type TSchema, Type } from '@sinclair/typebox'
+import { type TFunction, type TOptional, type TSchema, type TString, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { AddOptions, RetryOptions, Task, TaskHooks, TaskOptions, When } from '../../types/index.ts'
+import type { AddOptions, AddTaskOptions, RetryOptions, Task, TaskHooks, TaskOptions, When } from '../../types/index.ts'
 import { check, type Checker, MAX_TIMER, ms, oneOf, withDefaults } from '../check.ts'
 
 const DAY = 86_400_000
@@ -51,7 +51,9 @@ export const taskOptions: Record<keyof TaskOptions, TSchema> = {
 
 export const taskName: TSchema = Type.String({ minLength: 1, maxLength: 128 })
 
-const ofTask: Checker = TypeCompiler.Compile(Type.Object(taskOptions, strict))
+export const owner: TOptional<TString> = Type.Optional(Type.String({ minLength: 1, maxLength: 256 }))
+
+const ofTask: Checker = TypeCompiler.Compile(Type.Object({ ...taskOptions, owner }, strict))
 const ofFunction: Checker = TypeCompiler.Compile(Type.Object({ ...taskOptions, name: Type.Optional(taskName) }, strict))
 
 /** The same options, with a `retry` that is a number written out. */
@@ -61,8 +63,8 @@ export function inFull<Given> (options: Given): Given {
 }
 
 /** @throws FST_ERR_BGT_INVALID_OPTIONS */
-export function readTaskOptions (given: unknown): TaskOptions {
-  const options = inFull(given) as TaskOptions
+export function readTaskOptions (given: unknown): AddTaskOptions {
+  const options = inFull(given) as AddTaskOptions
   check(ofTask, 'options', options)
   return options
 }
@@ -82,15 +84,18 @@ export interface TaskSettings {
   readonly hooks: TaskHooks | undefined
   /** The definition, of a defined task. */
   readonly task: Task | undefined
+  /** Whom one task belongs to, as `add` was told. */
+  readonly owner: string | undefined
 }
 
 /** Writes out the one shape, as a spread costs several times as much. */
-export function resolveTaskOptions (options: TaskOptions, defaults: TaskSettings): TaskSettings {
+export function resolveTaskOptions (options: AddTaskOptions, defaults: TaskSettings): TaskSettings {
   return {
     when: options.when ?? defaults.when,
     timeout: options.timeout ?? defaults.timeout,
     retry: options.retry === undefined ? defaults.retry : withDefaults(retry, options.retry as RetryOptions),
     hooks: options.hooks === undefined ? defaults.hooks : copyHooks(options.hooks),
-    task: defaults.task
+    task: defaults.task,
+    owner: options.owner
   }
 }

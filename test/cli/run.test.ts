@@ -45,6 +45,7 @@ await t.test('what is typed wrong is said in a line, with a hint, and the exit c
     [['worker', file, '--queues', 'a,'], 'Invalid options/queues/1: Expected 1 to 64 letters, digits, "-" and "_", got \'\''],
     [['worker', file, '--health-port', '65536'], '--health-port expects a whole number up to 65535, got "65536"'],
     [['worker', file, '--health-host', '::1'], '--health-host needs --health-port'],
+    [['worker', file, '--health-details'], '--health-details needs --health-port'],
     [['worker', file, '--log-level', 'loud'], '--log-level expects one of fatal, error, warn, info, debug, trace, silent, got "loud"']
   ]
   for (const [argv, problem] of wrong) {
@@ -64,6 +65,7 @@ await t.test('what is typed right', async t => {
     logLevel: 'debug'
   })
   t.strictSame(parsed('--health-port', '0', '--health-host', '::1').health, { port: 0, host: '::1' })
+  t.strictSame(parsed('--health-port', '0', '--health-details').health, { port: 0, details: true })
 })
 
 await t.test('what throws is no wrong usage', async t => {

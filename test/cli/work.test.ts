@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mock } from 'node:test'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -232,7 +233,7 @@ await t.test('health is told over HTTP, from before the start until the end', as
     }
   })
   const { app, adapter, host } = subject
-  const code = subject.serve({ health: { port: 0, host: '127.0.0.1' } })
+  const code = subject.serve({ health: { port: 0, host: '127.0.0.1', details: true } })
   const { port, address } = await subject.said({ msg: 'background task worker answers /live and /ready' })
   t.equal(address, '127.0.0.1')
   async function ask (path: string, method = 'GET'): Promise<[number, unknown]> {
@@ -268,6 +269,42 @@ await t.test('health is told over HTTP, from before the start until the end', as
   end.open()
   t.equal(await code, 0)
   await t.rejects(fetch(`http://127.0.0.1:${String(port)}/live`))
+})
+
+await t.test('strangers learn the state alone, and many probes are one question', async t => {
+  const subject = new Subject(t)
+  const { adapter, host } = subject
+  const code = subject.serve({ health: { port: 0, host: '127.0.0.1' } })
+  const { port } = await subject.said({ msg: 'background task worker answers /live and /ready' })
+  await subject.said(SAYS)
+  async function ready (): Promise<[number, unknown]> {
+    const response = await fetch(`http://127.0.0.1:${String(port)}/ready`)
+    return [response.status, await response.json()]
+  }
+  t.strictSame(await ready(), [200, { state: 'working' }])
+
+  const { health } = adapter
+  const answer = latch()
+  let questions = 0
+  adapter.health = async () => {
+    questions++
+    await answer.opened
+    throw new Error('connect ECONNREFUSED 10.1.2.3:5432 as role "jobs"')
+  }
+  let arrived = 0
+  const all = latch()
+  const count = (): void => { if (++arrived === 5) all.open() }
+  subscribe('http.server.request.start', count)
+  t.teardown(() => unsubscribe('http.server.request.start', count))
+  const probes = Array.from({ length: 5 }, ready)
+  await all.opened
+  answer.open()
+  for (const told of await Promise.all(probes)) t.strictSame(told, [503, { state: 'working' }])
+  t.equal(questions, 1)
+  adapter.health = health
+  t.strictSame(await ready(), [200, { state: 'working' }])
+  host.emit('SIGTERM', 'SIGTERM')
+  t.equal(await code, 0)
 })
 
 await t.test('a port that is taken', async t => {

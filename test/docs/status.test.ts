@@ -4,8 +4,11 @@ import { join, relative } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import type { FastifyInstance } from 'fastify'
+import { Type } from '@sinclair/typebox'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
+import { backgroundTasks, defineTask } from '../../lib/index.ts'
+import { sqlite } from '../../lib/adapters/sqlite/index.ts'
 import { build } from '../helpers/build.ts'
 import { Child, root } from '../helpers/child.ts'
 
@@ -73,23 +76,69 @@ await t.test('the session with curl goes as printed', async t => {
   await child.exit
 })
 
-await t.test('owners.js shows a task to its owner', async t => {
+interface Owners {
+  readonly build: (file: string, users: ReadonlyMap<string, object>) => Promise<FastifyInstance>
+  readonly hash: (token: string) => string
+}
+
+await t.test('owners.js shows a task to its owner, and to nobody else', async t => {
   const folder = write(t)
-  const { build } = await import(pathToFileURL(join(folder, 'owners.js')).href) as { build: (file: string) => Promise<FastifyInstance> }
-  const app = await build(join(folder, 'queue.db'))
-  t.teardown(() => app.close())
-  const headers = { 'x-user': 'ada' }
-  const accepted = await app.inject({ method: 'POST', url: '/reports', headers, payload: { months: 12 } })
-  t.equal(accepted.statusCode, 202)
-  const url = String(accepted.headers.location)
-  t.match((await app.inject({ url, headers })).json(), { task: 'report', state: 'pending' })
-  t.equal((await app.inject({ url, headers: { 'x-user': 'eve' } })).statusCode, 404)
-  t.equal((await app.inject({ method: 'DELETE', url })).statusCode, 404)
-  await app.backgroundTasks.work()
-  let status: { state: string }
+  const { build, hash } = await import(pathToFileURL(join(folder, 'owners.js')).href) as Owners
+  const users = new Map(['ada', 'eve', 'support'].map(id => [hash(`token of ${id}`.replaceAll(' ', '-')), { id, isSupport: id === 'support' }]))
+  let app: FastifyInstance
+  let address = ''
+  async function start (): Promise<void> {
+    app = await build(join(folder, 'queue.db'), users)
+    t.teardown(() => app.close())
+    address = await app.listen({ host: '127.0.0.1', port: 0 })
+  }
+  async function ask (method: string, path: string, user?: string, token = `token-of-${user}`): Promise<[status: number, body: unknown, headers: Headers]> {
+    const headers = { ...(user !== undefined && { authorization: `Bearer ${token}` }), ...(method === 'POST' && { 'content-type': 'application/json' }) }
+    const response = await fetch(address + path, { method, headers, ...(method === 'POST' && { body: '{ "months": 12 }' }) })
+    return [response.status, await response.json(), response.headers]
+  }
+
+  await start()
+  t.equal((await ask('POST', '/reports'))[0], 401)
+  const [status, , headers] = await ask('POST', '/reports', 'ada')
+  t.equal(status, 202)
+  const path = headers.get('location')!
+  t.match(await ask('GET', path, 'ada'), [200, { task: 'report', state: 'pending' }])
+
+  const unowned = await plant(folder)
+  const unknown = '/tasks/00000000-0000-4000-8000-000000000000'
+
+  await app!.close()
+  await start()
+  for (const method of ['GET', 'DELETE']) {
+    for (const url of [path, unowned, unknown]) {
+      t.match(await ask(method, url), [401, { error: 'Unauthorized' }], `${method} ${url} by a stranger`)
+      t.match(await ask(method, url, 'eve', 'made-up'), [401], `${method} ${url} with a token that is none`)
+      t.match(await ask(method, url, 'eve'), [404, { code: 'FST_ERR_BGT_TASK_NOT_FOUND' }], `${method} ${url} by another user`)
+    }
+    t.match(await ask(method, unowned, 'ada'), [404])
+  }
+  t.match(await ask('GET', path, 'support'), [200])
+  t.match(await ask('DELETE', path, 'support'), [404])
+  t.match(await ask('GET', unowned, 'support'), [200])
+
+  await app!.backgroundTasks.work()
+  let info: { state: string }
   do {
     await setImmediate()
-    status = (await app.inject({ url, headers })).json()
-  } while (status.state !== 'completed')
-  t.match(status, { result: { pages: 36 } })
+    info = (await ask('GET', path, 'ada'))[1] as { state: string }
+  } while (info.state !== 'completed')
+  t.match(info, { result: { pages: 36 } })
+  t.notOk('owner' in info)
 })
+
+/** Enqueues a report without an owner, by another process's application. Returns its path. */
+async function plant (folder: string): Promise<string> {
+  const app = Fastify()
+  const report = defineTask({ name: 'report', payload: Type.Object({ months: Type.Integer() }), run () {} })
+  await app.register(backgroundTasks, { tasks: [report], adapter: sqlite({ file: join(folder, 'queue.db') }) })
+  await app.ready()
+  const { id } = await app.backgroundTasks.enqueue(report, { months: 1 })
+  await app.close()
+  return `/tasks/${id}`
+}

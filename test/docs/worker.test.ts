@@ -46,7 +46,7 @@ await t.test('a server by fastify-cli, and a worker by the command', async t => 
   const [, port] = await worker.line(/"port":(\d+).*answers \/live and \/ready/)
   await worker.line(/worker started/)
   const ready = await fetch(`http://127.0.0.1:${port}/ready`)
-  t.match([ready.status, await ready.json()], [200, { state: 'working', queue: { ok: true }, worker: { failed: 0 } }])
+  t.strictSame([ready.status, await ready.json()], [200, { state: 'working' }])
   worker.terminate()
   t.strictSame(await worker.exit, CLEAN)
 })

@@ -290,6 +290,24 @@ await t.test('of the ended tasks the oldest are forgotten first, and those whose
   t.strictSame(await known(ids), [false, true, true])
 })
 
+await t.test('the owner of a task is told, before its end and after, and goes with it into the queue', async t => {
+  const fails = defineTask({ name: 'fails', escalate: ['failure'], retry: { attempts: 5, delay: 0 }, run () { throw new Error('no') } })
+  const app = await makeApp(t, { tasks: [echo, fails], adapter: memory() })
+  await app.ready()
+  const { backgroundTasks } = app
+  const handle = backgroundTasks.add(echo, 1, { owner: 'ada' })
+  t.match(await backgroundTasks.status(handle.id), { state: 'pending', owner: 'ada' })
+  await handle.settled
+  await setImmediate()
+  t.match(await backgroundTasks.status(handle.id), { state: 'completed', owner: 'ada' })
+  t.notOk('owner' in (await backgroundTasks.status(backgroundTasks.add(echo, 1).id))!, 'it is of one task, not of the definition')
+
+  const escalated = backgroundTasks.add(fails, undefined, { owner: 'ada', retry: 1 })
+  t.match(await escalated.settled, { state: 'escalated', attempts: 1 })
+  await setImmediate()
+  t.match(await backgroundTasks.status(escalated.id), { state: 'pending', queue: 'default', owner: 'ada' })
+})
+
 await t.test('a task that has escalated is the queue\'s', async t => {
   const fails = defineTask({ name: 'fails', escalate: ['failure'], run () { throw new Error('no') } })
   const app = await makeApp(t, { tasks: [fails], adapter: memory() })

@@ -2,7 +2,7 @@ import { mock } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import swagger from '@fastify/swagger'
 import { Type } from '@sinclair/typebox'
-import Fastify, { type FastifyInstance, type FastifyServerOptions, type LightMyRequestResponse } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import { defineTask, startWorker } from '../../lib/index.ts'
 import { memory } from '../../lib/adapters/memory/index.ts'
@@ -10,6 +10,7 @@ import taskRoutes, * as exported from '../../lib/routes/index.ts'
 import type { BackgroundTasksOptions, Task, TaskHandle, TaskInfo } from '../../types/index.ts'
 import { makeApp } from '../helpers/app.ts'
 import { latch } from '../helpers/latch.ts'
+import { LogLines } from '../helpers/log-lines.ts'
 import { UnrulyAdapter } from '../helpers/unruly-adapter.ts'
 
 const UNKNOWN = '00000000-0000-4000-8000-000000000000'
@@ -70,6 +71,9 @@ await t.test('it has to be said whom the routes are for', async t => {
     [{ public: 'yes' }, "Invalid options/public: Expected boolean, got 'yes'"],
     [{ public: true, prefix: 1 }, 'Invalid options/prefix: Expected string, got 1'],
     [{ public: true, expose: {} }, 'Invalid options/expose: Expected function, got {}'],
+    [{ public: true, authenticate: 'jwt' }, "Invalid options/authenticate: Expected function, or an array of functions, got 'jwt'"],
+    [{ public: true, authenticate: [] }, 'Invalid options/authenticate: Expected function, or an array of functions, got []'],
+    [{ public: true, maxLookups: 0 }, 'Invalid options/maxLookups: Expected integer to be greater or equal to 1, got 0'],
     [{ public: true, auth: 1 }, 'Invalid options/auth: Unexpected property, got 1'],
     [{ public: true, prefix: '/:tenant/tasks' }, "Invalid options/prefix: Expected a path without parameters, got '/:tenant/tasks'"]
   ]
@@ -86,11 +90,11 @@ await t.test('it needs the plugin', async t => {
 
 await t.test('a status has all that is known, with times as people read them', async t => {
   const error = { name: 'Oops', message: 'no', code: 'E', stack: 'secret' }
-  const app = await makeRouted(t, undefined, { adapter: knowing({ state: 'failed', attempts: 2, progress: [1], error, enqueuedAt: 0, startedAt: 1_000, endedAt: 2_500 }) })
+  const app = await makeRouted(t, undefined, { adapter: knowing({ state: 'failed', attempts: 2, progress: [1], error, owner: 'ada', enqueuedAt: 0, startedAt: 1_000, endedAt: 2_500 }) })
   const response = await app.inject(`/tasks/${UNKNOWN}`)
   t.equal(response.statusCode, 200)
   t.equal(response.headers['content-type'], 'application/json; charset=utf-8')
-  t.equal(response.headers['cache-control'], 'no-cache, private')
+  t.equal(response.headers['cache-control'], 'no-store')
   t.notOk('retry-after' in response.headers)
   t.equal(response.body, JSON.stringify({
     taskId: UNKNOWN,
@@ -144,7 +148,7 @@ await t.test('asking again is cheap: nothing is sent that the client has', async
     const response = await get(tag)
     t.equal(response.statusCode, 304, tag)
     t.equal(response.body, '')
-    t.match(response.headers, { etag, 'retry-after': '60', 'cache-control': 'no-cache, private' })
+    t.match(response.headers, { etag, 'retry-after': '60', 'cache-control': 'no-store' })
   }
   for (const tag of ['', '"other"', etag.slice(2, -1), etag.replace('W', 'w')]) t.equal((await get(tag)).statusCode, 200, tag)
   info.attempts = 2
@@ -200,7 +204,7 @@ await t.test('an unknown id is a 404, and the queue is not asked about what is n
     }
   }
   t.strictSame(asked, [UNKNOWN, UNKNOWN])
-  t.equal((await app.inject(`/tasks/${UNKNOWN}`)).headers['cache-control'], 'no-cache, private')
+  t.equal((await app.inject(`/tasks/${UNKNOWN}`)).headers['cache-control'], 'no-store')
   const notKnown = await app.inject('/tasks/')
   t.equal(notKnown.statusCode, 404)
 })
@@ -228,17 +232,135 @@ await t.test('whom authorize does not let see a task cannot tell that it is ther
   for (answer of [true, Promise.resolve(true)]) {
     t.match((await app.inject(`/tasks/${id}?a=1`)).json(), { taskId: id, result: 'mine' })
   }
-  t.match(calls.at(-1), [{ url: `/tasks/${id}?a=1` }, { id, task: 'echo', state: 'completed', result: 'mine' }])
+  t.match(calls.at(-1), [{ url: `/tasks/${id}?a=1` }, { id, task: 'echo', state: 'completed', result: 'mine' }, 'view'])
 })
 
-await t.test('what authorize throws goes to the error handler of the application', async t => {
+await t.test('an error of authorize is a line in the log, and the same 404', async t => {
+  const err = new TypeError("Cannot read properties of undefined (reading 'id')")
+  for (const authorize of [() => { throw err }, () => Promise.reject(err)]) {
+    const lines = new LogLines('error')
+    const app = await makeRouted(t, { prefix: '/tasks', authorize }, {}, { logger: lines.logger })
+    const id = await ended(app.backgroundTasks.add(echo, 'mine'))
+    for (const method of ['GET', 'DELETE'] as const) isUnknown(t, await app.inject({ method, url: `/tasks/${id}` }))
+    t.match(lines.all, [1, 2].map(() => ({ reqId: /^req-/, task: 'echo', taskId: id, err: { message: err.message }, msg: 'background task routes: "authorize" threw' })))
+  }
+})
+
+await t.test('authorize knows what is to be done, so who may see need not be able to cancel', async t => {
+  const app = await makeRouted(t, { prefix: '/tasks', authorize: (_request: unknown, _info: unknown, action: string) => action === 'view' }, { concurrency: 1 })
+  const end = latch()
+  app.backgroundTasks.add(() => end.opened)
+  const handle = app.backgroundTasks.add(echo, 'mine')
+  const url = `/tasks/${handle.id}`
+  for (const method of ['GET', 'HEAD'] as const) t.equal((await app.inject({ method, url })).statusCode, 200)
+  isUnknown(t, await app.inject({ method: 'DELETE', url }))
+  t.equal(handle.state, 'pending')
+  end.open()
+})
+
+await t.test('authorize knows the owner of a task and of a job, and the body does not have it', async t => {
+  const owners: unknown[] = []
+  const app = await makeRouted(t, {
+    prefix: '/tasks',
+    authorize: ({ headers }: { headers: Record<string, string> }, { owner }: TaskInfo) => {
+      owners.push(owner)
+      return owner === headers['x-user']
+    },
+    expose: (info: TaskInfo) => ({ ...info, owner: 'eve' })
+  }, { adapter: memory() })
+  await app.ready()
+  const { backgroundTasks } = app
+  const given: (readonly [id: string, owner?: string])[] = [
+    [backgroundTasks.add(echo, 1, { owner: 'ada' }).id, 'ada'],
+    [(await backgroundTasks.enqueue(echo, 1, { owner: 'ada' })).id, 'ada'],
+    [backgroundTasks.add(echo, 1).id],
+    [(await backgroundTasks.enqueue(echo, 1)).id]
+  ]
+  for (const [id, owner] of given) {
+    const url = `/tasks/${id}`
+    const response = await app.inject({ url, headers: { 'x-user': 'ada' } })
+    t.equal(response.statusCode, owner === undefined ? 404 : 200)
+    t.equal(owners.pop(), owner)
+    t.notMatch(response.body, /owner|ada|eve/)
+  }
+})
+
+await t.test('authenticate comes before the look-up, with whatever refuses', async t => {
+  let asked = 0
+  const adapter = knowing({})
+  const { status } = adapter
+  adapter.status = id => {
+    asked++
+    return status(id)
+  }
+  const unauthorized = (): Error => Object.assign(new Error('who are you?'), { statusCode: 401 })
+  const refusals: [way: string, authenticate: unknown, body: RegExp][] = [
+    ['a hook that throws', async () => { throw unauthorized() }, /who are you/],
+    ['a hook that sends', async (_request: unknown, reply: FastifyReply) => reply.code(401).send('no'), /^no$/],
+    ['a hook with a callback', (_request: unknown, _reply: unknown, done: (error: Error) => void) => { done(unauthorized()) }, /who are you/],
+    ['the second of two', [async () => {}, async () => { throw unauthorized() }], /who are you/]
+  ]
+  for (const [way, authenticate, body] of refusals) {
+    for (const rights of [{ public: true }, { authorize: () => true }]) {
+      const app = await makeRouted(t, { prefix: '/tasks', authenticate, ...rights }, { adapter })
+      for (const method of ['GET', 'HEAD', 'DELETE'] as const) {
+        const [known, unknown, none] = await Promise.all([UNKNOWN, UNKNOWN.replace('4', '8'), '1'].map(id => app.inject({ method, url: `/tasks/${id}` })))
+        t.strictSame([known!.statusCode, known!.headers['cache-control']], [401, 'no-store'], way)
+        if (method !== 'HEAD') t.match(known!.body, body)
+        t.strictSame([unknown!.body, none!.body], [known!.body, known!.body])
+      }
+    }
+  }
+  t.equal(asked, 0)
+})
+
+await t.test('whom authenticate knows, authorize is told', async t => {
   const app = await makeApp(t, { tasks: [echo] })
-  app.setErrorHandler((error, _request, reply) => reply.code(401).type('application/problem+json').send(JSON.stringify({ title: (error as Error).message })))
-  await app.register(taskRoutes, { authorize: () => { throw new Error('who are you?') } })
+  app.decorateRequest('user', null)
+  const seen: unknown[] = []
+  await app.register(taskRoutes, {
+    async authenticate (this: FastifyInstance, request: FastifyRequest) {
+      seen.push(this.hasRequestDecorator('user'))
+      ;(request as unknown as { user: string }).user = 'ada'
+    },
+    authorize: (request: FastifyRequest) => (request as unknown as { user: string }).user === 'ada'
+  })
   const id = await ended(app.backgroundTasks.add(echo, 1))
-  const response = await app.inject(`/${id}`)
-  t.equal(response.statusCode, 401)
-  t.strictSame(response.json(), { title: 'who are you?' })
+  t.equal((await app.inject(`/${id}`)).statusCode, 200)
+  t.strictSame(seen, [true], 'it is bound to the instance, as hooks are')
+  t.equal((await app.inject({ method: 'POST', url: '/' })).statusCode, 404)
+  t.equal(seen.length, 1, 'it is of these routes alone')
+})
+
+await t.test('a flood of made-up ids does not take all there is to ask the queue', async t => {
+  for (const [given, limit] of [[{}, 100], [{ maxLookups: 2 }, 2]] as const) {
+    const adapter = new UnrulyAdapter()
+    const arrived: string[] = []
+    const all = latch()
+    const answer = latch()
+    adapter.status = async id => {
+      if (arrived.push(id) === limit) all.open()
+      await answer.opened
+      return null
+    }
+    const app = await makeRouted(t, { prefix: '/tasks', public: true, ...given }, { adapter })
+    const ask = (): Promise<LightMyRequestResponse> => app.inject(`/tasks/${UNKNOWN}`)
+    const first = Array.from({ length: limit }, ask)
+    await all.opened
+    for (const method of ['GET', 'DELETE'] as const) {
+      const refused = await app.inject({ method, url: `/tasks/${UNKNOWN}` })
+      t.equal(refused.statusCode, 503)
+      t.equal(refused.headers['retry-after'], '1')
+      t.match(refused.json(), { code: 'FST_ERR_BGT_TOO_MANY_LOOKUPS' })
+    }
+    isUnknown(t, await app.inject('/tasks/1'))
+    t.equal(arrived.length, limit)
+    answer.open()
+    for (const response of await Promise.all(first)) t.equal(response.statusCode, 404)
+    t.equal((await ask()).statusCode, 404)
+    adapter.status = () => Promise.reject(new Error('down'))
+    for (let n = 0; n <= limit; n++) t.match((await ask()).json(), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE' })
+  }
 })
 
 await t.test('an error handler of the application writes all errors as it likes', async t => {

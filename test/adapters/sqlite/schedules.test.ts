@@ -1,4 +1,6 @@
+import { Type } from '@sinclair/typebox'
 import t from 'tap'
+import { defineTask } from '../../../lib/index.ts'
 import { keyedId } from '../../../lib/uuid.ts'
 import { Connection } from '../../../lib/adapters/sqlite/connection.ts'
 import { SqliteConsumer } from '../../../lib/adapters/sqlite/consumer.ts'
@@ -9,7 +11,8 @@ import { Schedules } from '../../../lib/adapters/sqlite/schedules.ts'
 import { Suspects } from '../../../lib/adapters/sqlite/suspects.ts'
 import { retentionDefaults } from '../../../lib/adapters/kit/retention.ts'
 import { TroubleLog } from '../../../lib/adapters/kit/trouble-log.ts'
-import type { ActiveJob, JobData, Schedule } from '../../../types/index.ts'
+import type { ActiveJob, JobData, Schedule, Task } from '../../../types/index.ts'
+import { makeApp } from '../../helpers/app.ts'
 import { makeJob } from '../../helpers/job.ts'
 import { complete, Stage, until, untilState } from '../../helpers/sqlite.ts'
 
@@ -197,4 +200,23 @@ await t.test('without croner', async t => {
     await until(() => ran.includes(each.id))
   }
   t.equal(stage.lines.length, 1, 'said once; other jobs run')
+})
+
+await t.test('a key never takes the place of a schedule\'s job, whatever is in it', async t => {
+  const stage = new Stage(t)
+  const ran: unknown[] = []
+  const report: Task<unknown> = defineTask({ name: 'report', payload: Type.Any(), run (payload: unknown) { ran.push(payload) } })
+  const app = await makeApp(t, { tasks: [report], adapter: stage.create() })
+  await app.ready()
+  await app.backgroundTasks.schedule(report, { cron: '0 * * * *', payload: 'of the schedule' })
+  const missed = due(stage)! - HOUR
+  stage.connect().exec(`update background_tasks_schedules set due = ${missed}`)
+  const keys = [String(missed), [String(missed)], ['report', String(missed)], ['schedule', 'report', String(missed)]]
+  for (const key of keys) {
+    const { deduplicated } = await app.backgroundTasks.enqueue(report, key, { key })
+    t.notOk(deduplicated)
+  }
+  await app.backgroundTasks.work()
+  await until(() => ran.length > keys.length)
+  t.strictSame(new Set(ran), new Set(['of the schedule', ...keys]))
 })
