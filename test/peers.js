@@ -25,11 +25,11 @@ const ends = {
 }
 
 const args = process.argv.slice(2)
-const strange = args.filter(arg => !(arg in suites) && !(arg in ends))
 if (args[0] === '--list') {
   console.log(JSON.stringify(Object.fromEntries(Object.entries(suites).map(([name, { packages }]) => [name, packages]))))
   process.exit()
 }
+const strange = args.filter(arg => !(arg in suites) && !(arg in ends))
 if (strange.length > 0) {
   throw new Error(`${strange} is none of ${[...Object.keys(suites), ...Object.keys(ends)].join(', ')}`)
 }
@@ -45,7 +45,7 @@ function nodeFor (manifests) {
 function attempt (name, end) {
   const { packages, command } = suites[name]
   const folder = mkdtempSync(join(tmpdir(), `peers-${name}-`))
-  const run = (...command) => execFileSync('npx', command, {
+  const run = (...command) => execFileSync(command[0], command.slice(1), {
     cwd: folder,
     stdio: 'inherit',
     shell: process.platform === 'win32',
@@ -61,7 +61,7 @@ function attempt (name, end) {
     const versions = [...manifests.map(({ name, version }) => `${name} ${version}`), node ?? `node ${process.versions.node}`].join(', ')
     console.log(`== ${name}, ${end}: ${versions}`)
     try {
-      run(...(node === undefined ? [] : ['--yes', '--package', node, '--']), ...command)
+      run('npx', ...(node === undefined ? [] : ['--yes', '--package', node, '--']), ...command)
       return `ok - ${name}, ${end}: ${versions}`
     } catch {
       return `not ok - ${name}, ${end}: ${versions}`
