@@ -18,15 +18,26 @@ export function checkJson (name: string, payload: unknown, maxPayload: number): 
 }
 
 /**
- * Copies by way of JSON a value that a task gave, so that the copy may be kept.
+ * The JSON of a value that a task gave, so that it may be kept. `undefined` for what JSON leaves out.
  *
  * @throws where there is no JSON for it, or more than `max` bytes.
  */
-export function jsonCopy (value: unknown, max: number): unknown {
+export function toJson (value: unknown, max: number): string | undefined {
   const json = JSON.stringify(value) as string | undefined
-  if (json === undefined) return undefined
-  if (Buffer.byteLength(json) > max) throw new RangeError(`it has more than ${max} bytes (maxPayload)`)
-  return JSON.parse(json)
+  if (json !== undefined && Buffer.byteLength(json) > max) {
+    throw new RangeError(`it has more than ${max} bytes (maxPayload)`)
+  }
+  return json
+}
+
+/** Of what `toJson` has returned. */
+export function fromJson (json: string | undefined): unknown {
+  return json === undefined ? undefined : JSON.parse(json)
+}
+
+/** A copy by way of JSON. @throws as `toJson`. */
+export function jsonCopy (value: unknown, max: number): unknown {
+  return fromJson(toJson(value, max))
 }
 
 function problemOf (value: unknown, path: string, above: Set<object>): string | undefined {

@@ -120,9 +120,9 @@ export class Worker implements WorkerHandle {
 
   /** Another program has stored it, or has changed what this one stored. */
   #refuse (job: ActiveJob): JobVerdict {
-    const { id: taskId, task, queue } = job
+    const { id: taskId, queue } = job
     const error = problemOf(job)
-    writeLine(this.#log, 'error', { err: error, task, taskId, queue }, 'background task failed')
+    writeLine(this.#log, 'error', { err: error, taskId, queue }, 'background task failed')
     return { state: 'failed', error: this.#describe(error) }
   }
 

@@ -18,7 +18,7 @@ void test('pgBoss', async t => {
     for (const [given, message] of [
       [{ lease: 10 }, 'Invalid options/lease: Expected number to be greater or equal to 1000, got 10'],
       [{ maxStalled: 0 }, 'Invalid options/maxStalled: Expected integer to be greater or equal to 1, got 0'],
-      [{ conection: '' }, 'Invalid options/conection: Unexpected property, got \'\''],
+      [{ conection: '' }, 'Invalid options/conection: Unexpected property'],
       [{ connection: 5 }, 'Invalid options/connection: Expected a URL or the options of a pg.Pool, got 5'],
       [{ pool: {} }, 'Invalid options/pool/connect: Expected required property, got undefined'],
       [{ pool, connection }, 'Invalid options/pool: Expected either "pool" or "connection", got both'],
