@@ -1,6 +1,7 @@
 import type { ActiveJob } from '../../types/index.ts'
+import { cleanError } from '../engine-error.ts'
 import { jsonCopy } from '../json.ts'
-import { noAnswer, within } from '../time.ts'
+import { NoAnswer, within } from '../time.ts'
 
 /** ms that a value under way may hold up the verdict. */
 const PATIENCE = 5_000
@@ -40,7 +41,7 @@ export class Progress {
   async end (): Promise<void> {
     if (this.#writing === undefined || await within(PATIENCE, this.#writing)) return
     this.#latest = undefined
-    this.#failed(noAnswer(PATIENCE))
+    this.#failed(new NoAnswer(PATIENCE))
   }
 
   async #write (): Promise<void> {
@@ -50,7 +51,7 @@ export class Progress {
       try {
         await this.#job.progress(value)
       } catch (error) {
-        this.#failed(error)
+        this.#failed(cleanError(error))
       }
     }
     this.#writing = undefined

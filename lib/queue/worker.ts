@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type {
   ActiveJob, Consumer, JobVerdict, QueueAdapter, TracePropagation, VerdictError, Worker as WorkerHandle, WorkerStats
 } from '../../types/index.ts'
+import { cleanError } from '../engine-error.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
 import { toVerdictError } from '../failure.ts'
 import { writeLine } from '../log.ts'
@@ -77,7 +78,7 @@ export class Worker implements WorkerHandle {
     const failure = results.find(result => result.status === 'rejected')
     if (failure !== undefined) {
       await this.close()
-      throw failure.reason
+      throw cleanError(failure.reason)
     }
     const fields = { queues: this.queues, concurrency, adapter: this.#adapter.name }
     writeLine(this.#log, 'info', fields, 'background task worker started')
@@ -94,8 +95,8 @@ export class Worker implements WorkerHandle {
   async #close (): Promise<void> {
     const { drainTimeout } = this
     const grace = drainTimeout + ABORT_TIME + RECORD_TIME
-    const failed = (err: unknown): void =>
-      writeLine(this.#log, 'error', { err }, 'background task worker failed to close')
+    const failed = (error: unknown): void =>
+      writeLine(this.#log, 'error', { err: cleanError(error) }, 'background task worker failed to close')
     const closed = Promise.all(this.#consumers.map(consumer => consumer.close({ grace }))).catch(failed)
     if (await within(drainTimeout, closed)) return
     for (const run of this.#runs) run.shutDown(drainTimeout)

@@ -117,13 +117,13 @@ await t.test('a queue that fails is a 503 that says which job, and whether it ma
   adapter.before = () => { throw cause }
   const error = await app.backgroundTasks.enqueue(plain).catch((error: unknown) => error)
   t.match(error, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', statusCode: 503, ambiguous: true, id: adapter.calls[0]!.jobs[0]!.id, cause })
-  t.match((error as Error).message, 'connection lost')
+  t.equal((error as Error).message, 'The queue behind "unruly" did not answer: see its cause')
 
   adapter.before = () => { throw Object.assign(new Error('not connected'), { ambiguous: false }) }
   await t.rejects(app.backgroundTasks.enqueue(plain), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- adapters are other people's
   adapter.before = () => { throw 'no' }
-  await t.rejects(app.backgroundTasks.enqueue(plain), { message: 'The queue behind "unruly" did not answer: \'no\'' })
+  await t.rejects(app.backgroundTasks.enqueue(plain), { message: 'The queue behind "unruly" did not answer: see its cause' })
   t.equal(app.backgroundTasks.stats().enqueued, 0)
 })
 
