@@ -70,7 +70,10 @@ export interface BackgroundTasksOptions {
    * messages together have 64 Mi characters at the most: above that the tasks that ended first are forgotten.
    */
   status?: { max?: number, ttl?: number }
-  /** Sends a trace along with a job. Default: `traceparent` and `tracestate` of the request go into the job's data. */
+  /**
+   * Sends a trace along with a job. Default: `traceparent` and `tracestate` of the request, if well-formed, go into
+   * the job's data. Of what `inject` gives, text does, names and values together 8,192 characters at the most.
+   */
   trace?: TracePropagation
   /** Called for every task, and at the application's start and end. Default none. */
   hooks?: Hooks

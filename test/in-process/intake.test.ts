@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { setImmediate } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
@@ -5,6 +6,7 @@ import t, { type Test } from 'tap'
 import { defineTask } from '../../lib/index.ts'
 import type { Add, BackgroundTasksOptions, TaskContext, TaskHandle } from '../../types/index.ts'
 import { makeApp } from '../helpers/app.ts'
+import { loader, root, withoutCoverage } from '../helpers/child.ts'
 import { latch } from '../helpers/latch.ts'
 import { LogLines } from '../helpers/log-lines.ts'
 
@@ -184,4 +186,10 @@ await t.test('overflow drop: the task is lost, logged and counted, and the handl
   free()
   await app.backgroundTasks.idle()
   t.match(app.backgroundTasks.stats(), { added: 3, completed: 2, lost: 1 })
+})
+
+await t.test('a task is dropped in a process with --frozen-intrinsics as well', t => {
+  const { stdout } = spawnSync(process.execPath, [...loader, '--frozen-intrinsics', 'test/fixtures/frozen.js'], { cwd: root, env: withoutCoverage(), encoding: 'utf8' })
+  t.equal(stdout, 'lost overflow\n')
+  t.end()
 })
