@@ -1,5 +1,6 @@
 import { type TLiteral, type TObject, type TSchema, type TUnion, Type } from '@sinclair/typebox'
 import type { TypeCheck } from '@sinclair/typebox/compiler'
+import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors'
 import { brief, FST_ERR_BGT_INVALID_OPTIONS } from './errors.ts'
 
 /** The longest delay, in ms, that Node's timers keep: they fire at once for a longer one. */
@@ -24,11 +25,24 @@ export function oneOf<Value extends string> (values: readonly Value[], byDefault
   })
 }
 
-/** @throws FST_ERR_BGT_INVALID_OPTIONS with the path, what was expected and what came. */
+/** @throws FST_ERR_BGT_INVALID_OPTIONS with the path, what was expected, and what came if that is no secret. */
 export function check (checker: Checker, where: string, options: unknown): void {
   if (checker.Check(options)) return
-  const { path, schema, message, value } = checker.Errors(options).First()!
-  throw new FST_ERR_BGT_INVALID_OPTIONS(where + path, `${schema.expected ?? message}, got ${brief(value)}`)
+  const error = checker.Errors(options).First()!
+  const { path, schema, message } = error
+  throw new FST_ERR_BGT_INVALID_OPTIONS(where + path, `${schema.expected ?? message}${got(error)}`)
+}
+
+/** An option that is misspelt, or in the wrong place, may be a URL with a password. */
+function got ({ type, schema, value }: ValueError): string {
+  if (type === ValueErrorType.ObjectAdditionalProperties) return ''
+  if (typeof value !== 'string' || value === '' || isEnumeration(schema)) return `, got ${brief(value)}`
+  return ', got a string'
+}
+
+function isEnumeration (schema: TSchema): boolean {
+  const { anyOf = [] } = schema as { anyOf?: readonly TSchema[] }
+  return anyOf.length > 0 && anyOf.every(schema => 'const' in schema)
 }
 
 /** Completes `given` by the schema's defaults. */

@@ -75,10 +75,10 @@ export const FST_ERR_BGT_TOO_MANY_LOOKUPS: Coded<[]> =
 export const FST_ERR_BGT_TASK_ENDED: Coded<[]> =
   coded('TASK_ENDED', 'The task has ended already, and cannot be cancelled any more', 409)
 
-/** One line about a value of any kind. */
-export function brief (value: unknown): string {
+/** One line about a value of any kind. Of an object only the kind is told: an option may hold a password. */
+export function brief (value: unknown, depth = -1): string {
   try {
-    return inspect(value, { depth: 0, maxStringLength: 60, breakLength: Infinity })
+    return inspect(value, { depth, maxStringLength: 60, breakLength: Infinity })
   } catch {
     return 'a value that throws when it is read'
   }
@@ -92,5 +92,5 @@ export function toError (name: string, thrown: unknown): Error {
   } catch {
     // A proxy, whose prototype cannot be asked for.
   }
-  return new FST_ERR_BGT_NON_ERROR(name, brief(thrown), { cause: thrown })
+  return new FST_ERR_BGT_NON_ERROR(name, brief(thrown, 0), { cause: thrown })
 }

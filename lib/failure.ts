@@ -34,8 +34,8 @@ export function toVerdictError (error: Readable, maxMessage: number): VerdictErr
   return frames === undefined ? described : { ...described, stack: frames }
 }
 
-/** Without the message, which may be long, and is cut elsewhere. */
-function framesOf (error: Readable): string | undefined {
+/** The lines of the stack without the message, which may be long, and is cut elsewhere. */
+export function framesOf (error: { readonly stack?: string | undefined }): string | undefined {
   try {
     const stack = String(error.stack)
     const start = stack.indexOf('\n    at ')

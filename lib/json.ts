@@ -11,22 +11,43 @@ const MAX_DEPTH = 500
  */
 export function checkJson (name: string, payload: unknown, maxPayload: number): void {
   if (payload === undefined) return
+  // First the size, which costs a small part of the look at each value.
+  const size = sizeOf(payload)
+  if (size > maxPayload) throw new FST_ERR_BGT_PAYLOAD_TOO_LARGE(name, size, maxPayload)
   const problem = problemOf(payload, 'payload', new Set())
   if (problem !== undefined) throw new FST_ERR_BGT_INVALID_PAYLOAD(name, `${problem}. A queue keeps JSON`)
-  const size = Buffer.byteLength(JSON.stringify(payload))
-  if (size > maxPayload) throw new FST_ERR_BGT_PAYLOAD_TOO_LARGE(name, size, maxPayload)
+}
+
+/** Bytes of JSON; 0 where there is none, of which the path is told elsewhere. */
+function sizeOf (payload: unknown): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(payload))
+  } catch {
+    return 0
+  }
 }
 
 /**
- * Copies by way of JSON a value that a task gave, so that the copy may be kept.
+ * The JSON of a value that a task gave, so that it may be kept. `undefined` for what JSON leaves out.
  *
  * @throws where there is no JSON for it, or more than `max` bytes.
  */
-export function jsonCopy (value: unknown, max: number): unknown {
+export function toJson (value: unknown, max: number): string | undefined {
   const json = JSON.stringify(value) as string | undefined
-  if (json === undefined) return undefined
-  if (Buffer.byteLength(json) > max) throw new RangeError(`it has more than ${max} bytes (maxPayload)`)
-  return JSON.parse(json)
+  if (json !== undefined && Buffer.byteLength(json) > max) {
+    throw new RangeError(`it has more than ${max} bytes (maxPayload)`)
+  }
+  return json
+}
+
+/** Of what `toJson` has returned. */
+export function fromJson (json: string | undefined): unknown {
+  return json === undefined ? undefined : JSON.parse(json)
+}
+
+/** A copy by way of JSON. @throws as `toJson`. */
+export function jsonCopy (value: unknown, max: number): unknown {
+  return fromJson(toJson(value, max))
 }
 
 function problemOf (value: unknown, path: string, above: Set<object>): string | undefined {

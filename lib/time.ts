@@ -13,7 +13,7 @@ export async function withDeadline<T> (ms: number, call: (signal: AbortSignal) =
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      const error = noAnswer(ms)
+      const error = new NoAnswer(ms)
       controller.abort(error)
       reject(error)
     }, ms)
@@ -40,6 +40,8 @@ export class Deadline {
   }
 }
 
-export function noAnswer (ms: number): Error {
-  return new Error(`no answer within ${ms} ms`)
+export class NoAnswer extends Error {
+  constructor (ms: number, what = 'answer') {
+    super(`no ${what} within ${ms} ms`)
+  }
 }

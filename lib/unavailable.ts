@@ -1,13 +1,17 @@
-import { brief, FST_ERR_BGT_QUEUE_UNAVAILABLE } from './errors.ts'
+import { cleanError, isOurs, wordFor } from './engine-error.ts'
+import { FST_ERR_BGT_QUEUE_UNAVAILABLE } from './errors.ts'
+import { NoAnswer } from './time.ts'
 
 export type Unavailable = Error & { readonly ambiguous: boolean }
 
-/** `ambiguous`: the engine may have done the work all the same. */
+/**
+ * `ambiguous`: the engine may have done the work all the same. `problem` is of ours: where there is a `cause`, which
+ * an engine has thrown, its code stands in place of it, as clients may be told the message.
+ */
 export type MakeUnavailable = (problem: string, ambiguous: boolean, cause?: unknown) => Unavailable
 
 export function unavailableOf (adapter: string): MakeUnavailable {
-  return (problem, ambiguous, cause) =>
-    Object.assign(new FST_ERR_BGT_QUEUE_UNAVAILABLE(adapter, problem, { cause }), { ambiguous })
+  return (problem, ambiguous, cause) => Object.assign(make(adapter, problem, cause), { ambiguous })
 }
 
 /** Goes by the code, as pg-boss hands on copies of errors. */
@@ -20,11 +24,15 @@ export function isUnavailable (error: unknown): error is Unavailable {
  * already, such as that for a wrong option, stays as it is.
  */
 export function asUnavailable (adapter: string, cause: unknown, details: object = {}): Error {
-  const { code, message } = cause instanceof Error
-    ? cause as NodeJS.ErrnoException
-    : { code: undefined, message: brief(cause) }
-  const error = new FST_ERR_BGT_QUEUE_UNAVAILABLE(adapter, message, { cause })
-  if (code === error.code) error.message = message
-  else if (String(code).startsWith('FST_ERR_BGT_')) return cause as Error
+  const error = make(adapter, '', cause)
+  if (isUnavailable(error.cause)) error.message = error.cause.message
+  else if (isOurs(error.cause)) return error.cause
   return Object.assign(error, details)
+}
+
+function make (adapter: string, problem: string, cause: unknown): Error {
+  if (problem !== '' && cause === undefined) return new FST_ERR_BGT_QUEUE_UNAVAILABLE(adapter, problem)
+  const clean = cleanError(cause)
+  const told = cause instanceof NoAnswer ? cause.message : wordFor(cause instanceof Error ? cause : clean)
+  return new FST_ERR_BGT_QUEUE_UNAVAILABLE(adapter, told, { cause: clean })
 }

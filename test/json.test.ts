@@ -60,3 +60,16 @@ await t.test('the limit is in bytes of JSON, and is itself allowed', t => {
   })
   t.end()
 })
+
+await t.test('the size comes first: of a payload that is too large nothing else is looked at', t => {
+  const looks: string[] = []
+  const payload = new Proxy({ text: 'x'.repeat(LIMIT), at: new Date(0) }, {
+    getPrototypeOf: target => {
+      looks.push('prototype')
+      return Object.getPrototypeOf(target) as object
+    }
+  })
+  t.throws(() => check(payload), { code: 'FST_ERR_BGT_PAYLOAD_TOO_LARGE' })
+  t.strictSame(looks, [])
+  t.end()
+})

@@ -37,7 +37,7 @@ const wholeFromOne: [value: unknown, problem: string][] = [
   [1.5, 'Expected integer, got 1.5'],
   [NaN, 'Expected integer, got NaN'],
   [Infinity, 'Expected integer, got Infinity'],
-  ['10', "Expected integer, got '10'"],
+  ['10', 'Expected integer, got a string'],
   [null, 'Expected integer, got null'],
   [10n, 'Expected integer, got 10n']
 ]
@@ -46,7 +46,7 @@ const milliseconds: [value: unknown, problem: string][] = [
   [MAX_TIMER + 1, 'Expected number to be less or equal to 2147483647, got 2147483648'],
   [NaN, 'Expected number, got NaN'],
   [Infinity, 'Expected number, got Infinity'],
-  ['1s', "Expected number, got '1s'"],
+  ['1s', 'Expected number, got a string'],
   [null, 'Expected number, got null']
 ]
 
@@ -63,17 +63,19 @@ const refused: [options: object, message: string][] = [
   [{ overflow: 'wait' }, `Invalid options/overflow: Expected one of ${choice.overflow}, got 'wait'`],
   [{ overflow: null }, `Invalid options/overflow: Expected one of ${choice.overflow}, got null`],
   [{ when: 'failure' }, `Invalid options/when: Expected one of ${choice.when}, got 'failure'`],
-  [{ when: ['error'] }, `Invalid options/when: Expected one of ${choice.when}, got [ 'error' ]`],
+  [{ when: ['error'] }, `Invalid options/when: Expected one of ${choice.when}, got [Array]`],
   [{ tasks: {} }, 'Invalid options/tasks: Expected array, got {}'],
-  [{ tasks: task }, 'Invalid options/tasks: Expected array, got DefinedTask'],
+  [{ tasks: task }, 'Invalid options/tasks: Expected array, got [DefinedTask]'],
   [{ tasks: [task, run] }, 'Invalid options/tasks/1: Expected a task made by defineTask, got [Function: run]'],
   [{ tasks: [undefined] }, 'Invalid options/tasks/0: Expected a task made by defineTask, got undefined'],
   [{ tasks: [null] }, 'Invalid options/tasks/0: Expected a task made by defineTask, got null'],
-  [{ tasks: [{ name: 'a', run }] }, "Invalid options/tasks/0: Expected a task made by defineTask, got { name: 'a', run: [Function: run] }"],
+  [{ tasks: [{ name: 'a', run }] }, 'Invalid options/tasks/0: Expected a task made by defineTask, got [Object]'],
   [{ hooks: run }, 'Invalid options/hooks: Expected object, got [Function: run]'],
-  [{ hooks: { onTaskStart: 'log' } }, "Invalid options/hooks/onTaskStart: Expected function, got 'log'"],
+  [{ hooks: { onTaskStart: 'log' } }, 'Invalid options/hooks/onTaskStart: Expected function, got a string'],
   [{ hooks: { onStartup: null } }, 'Invalid options/hooks/onStartup: Expected function, got null'],
-  [{ hooks: { onTaskEnd: run } }, 'Invalid options/hooks/onTaskEnd: Unexpected property, got [Function: run]'],
+  [{ hooks: { onTaskEnd: run } }, 'Invalid options/hooks/onTaskEnd: Unexpected property'],
+  [{ hooks: { url: 'redis://:canary@host' } }, 'Invalid options/hooks/url: Unexpected property'],
+  [{ status: 'redis://:canary@host' }, 'Invalid options/status: Expected object, got a string'],
   [{ concurency: 4 }, 'Invalid options: Unknown option "concurency". Did you mean "concurrency"?'],
   [{ adapter: {} }, 'Invalid options/adapter/name: Expected required property, got undefined']
 ]

@@ -60,16 +60,20 @@ export interface BackgroundTasksOptions {
   enqueueTimeout?: number
   /**
    * Bytes of JSON, whole number from 1. Default 262,144. It holds for a payload in the queue, or of a
-   * task that may escalate, for a result that is kept, and for the progress of a task in this process.
+   * task that may escalate, for a result or progress that is kept, and, in characters, for an error message.
    */
   maxPayload?: number
   /**
    * Limits of `status` for ended tasks of this process: it knows the latest `max` of them (whole number
    * from 0, default 10,000), for `ttl` ms after their end (0 to 2,147,483,647, default 3,600,000). Their
-   * results are among it where they are JSON of `maxPayload` bytes at the most.
+   * results are among it where they are JSON of `maxPayload` bytes at the most. Results, progress and error
+   * messages together have 64 Mi characters at the most: above that the tasks that ended first are forgotten.
    */
   status?: { max?: number, ttl?: number }
-  /** Sends a trace along with a job. Default: `traceparent` and `tracestate` of the request go into the job's data. */
+  /**
+   * Sends a trace along with a job. Default: `traceparent` and `tracestate` of the request, if well-formed, go into
+   * the job's data. Of what `inject` gives, text does, names and values together 8,192 characters at the most.
+   */
   trace?: TracePropagation
   /** Called for every task, and at the application's start and end. Default none. */
   hooks?: Hooks

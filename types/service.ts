@@ -115,7 +115,10 @@ export interface ScheduleOptions<Input> {
   timezone?: string
   /** Of every job of the schedule: as for `enqueue`, and checked now. */
   payload?: Input
-  /** 1 to 128 characters. One schedule for each name, in all processes. Default: the task's name. */
+  /**
+   * 1 to 128 characters, no control characters. One schedule for each name, in all processes. Default: the task's
+   * name.
+   */
   name?: string
 }
 

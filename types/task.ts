@@ -46,7 +46,7 @@ export interface AddTaskOptions extends TaskOptions {
 
 /** Options of a function given to `add`. */
 export interface AddOptions extends TaskOptions {
-  /** 1 to 128 characters. Default: the function's name, or `anonymous`. */
+  /** 1 to 128 characters, no control characters. Default: the function's name, or `anonymous`. */
   name?: string
 }
 
@@ -68,8 +68,10 @@ export interface TaskContext {
   /** `request.id`, or `undefined` outside of a request. In a worker that of the request that enqueued. */
   readonly requestId: string | undefined
   /**
-   * Keeps a JSON value for `status`, the latest only. Does not wait, and never throws: a value that cannot
-   * be kept is logged. Of a task that `status` does not know, nothing is kept.
+   * Keeps a JSON value of `maxPayload` bytes at the most for `status`, the latest only: of a job, values that
+   * come while another is written replace each other. Does not wait, and never throws: that a value cannot be
+   * kept is logged, once for a task in process or an attempt of a job. Of a task that `status` does not know, or
+   * after the end of its attempt, nothing is kept.
    */
   progress (value: unknown): void
 }
@@ -127,7 +129,7 @@ export type EscalationCause = 'overflow' | 'shutdown' | 'failure'
 
 /** A task as `defineTask` takes it. An unknown key or a wrong value is FST_ERR_BGT_INVALID_OPTIONS. */
 export interface TaskDefinition<S extends PayloadSchema | undefined = undefined> extends TaskOptions {
-  /** 1 to 128 characters, unique among the registered tasks. */
+  /** 1 to 128 characters, no control characters, unique among the registered tasks. */
   name: string
   /**
    * Schema of the payload. It is checked by `add` and `enqueue`, before anything is kept, and again by a

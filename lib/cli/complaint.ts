@@ -4,5 +4,5 @@ import { brief } from '../errors.ts'
 export function complain (error: unknown): string {
   const { code, message, stack } = (error ?? {}) as { code?: string, message?: string, stack?: string }
   const isOurs = code?.startsWith('FST_ERR_BGT_') === true
-  return `fastify-background-tasks: ${isOurs ? `${message!} (${code})` : stack ?? brief(error)}\n`
+  return `fastify-background-tasks: ${isOurs ? `${message!} (${code})` : stack ?? brief(error, 0)}\n`
 }

@@ -117,11 +117,14 @@ function misplaced (options: object): Error {
   return new FST_ERR_BGT_INVALID_TASK(`add expects options before the function: add({ ${names} }, fn)`)
 }
 
-/** Has no stack: that would cost more than all else about a dropped task, and there may be thousands a second. */
+/**
+ * Has no stack, where Node lets us: that would cost more than all else about a dropped task, and there may be
+ * thousands a second. With --frozen-intrinsics it does not.
+ */
 function overflowed (name: string, pending: number, maxPending: number): Error {
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0
+  const isSet = Reflect.set(Error, 'stackTraceLimit', 0)
   const error = new FST_ERR_BGT_OVERFLOW(name, pending, maxPending)
-  Error.stackTraceLimit = stackTraceLimit
+  if (isSet) Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   return error
 }

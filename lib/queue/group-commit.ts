@@ -1,14 +1,16 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { QueueAdapter } from '../../types/index.ts'
 import { Call, type Shipment } from './shipment.ts'
 
 /**
- * Sends shipments. While some are being stored, others that come wait, and are then stored together. A shipment
- * that comes alone is sent at once, and does not wait for company.
+ * Sends shipments. While some are being stored, others that come wait, and are then stored together, in an async
+ * context that is nobody's. A shipment that comes alone is sent at once, in its caller's.
  */
 export class GroupCommit {
   readonly #adapter: QueueAdapter
   readonly #max: number
   readonly #maxInFlight: number
+  readonly #context = new AsyncResource('BackgroundTaskBatches', { requireManualDestroy: true })
   #waiting: Shipment[] = []
   #inFlight = 0
 
@@ -21,8 +23,8 @@ export class GroupCommit {
 
   /** Sends a shipment of one job, together with others where there are any. */
   send (shipment: Shipment): void {
-    this.#waiting.push(shipment)
-    this.#next()
+    if (this.#inFlight < this.#maxInFlight) this.#start([shipment])
+    else this.#waiting.push(shipment)
   }
 
   /** Sends a shipment by itself: it has many jobs, or belongs to a transaction, which must not wait for others. */
@@ -33,13 +35,16 @@ export class GroupCommit {
   #next (): void {
     while (this.#inFlight < this.#maxInFlight && this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, this.#max).filter(({ isOver }) => !isOver)
-      if (group.length === 0) continue
-      this.#inFlight++
-      void this.#store(group).then(() => {
-        this.#inFlight--
-        this.#next()
-      })
+      if (group.length > 0) this.#start(group)
     }
+  }
+
+  #start (group: readonly Shipment[]): void {
+    this.#inFlight++
+    void this.#store(group).then(() => {
+      this.#inFlight--
+      this.#context.runInAsyncScope(() => this.#next())
+    })
   }
 
   /** Never rejects. */

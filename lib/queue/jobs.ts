@@ -3,7 +3,7 @@ import type { Job, RetryOptions, Task, TracePropagation } from '../../types/inde
 import { checkJson } from '../json.ts'
 import type { TaskSettings } from '../task/settings.ts'
 import { keyedId } from '../uuid.ts'
-import { type Headers, injectHeaders } from './trace.ts'
+import { boundTrace, type Headers, injectHeaders } from './trace.ts'
 
 /** The request that a job comes from, if there is one. */
 export interface Origin {
@@ -26,6 +26,9 @@ interface Rules {
   readonly maxPayload: number
   readonly trace: TracePropagation | undefined
 }
+
+/** Characters of a request's id, which a client may have chosen. */
+const MAX_REQUEST_ID = 128
 
 const ONCE: Required<RetryOptions> = { attempts: 1, delay: 0, backoff: 'fixed', maxDelay: 0, jitter: 0 }
 
@@ -54,7 +57,7 @@ export class Jobs {
     const { key, owner, delay = 0, priority = task.priority } = options
     const { id = key === undefined ? randomUUID() : keyedId('key', task.name, key) } = options
     this.check(task, payload)
-    const trace = this.#inject({ requestId, headers })
+    const trace = boundTrace(this.#inject({ requestId, headers }))
     return {
       id,
       queue: task.queue,
@@ -64,7 +67,7 @@ export class Jobs {
         version: task.version,
         enqueuedAt: Date.now(),
         ...(delay > 0 && { delay }),
-        ...(requestId !== undefined && { requestId }),
+        ...(isKeepable(requestId) && { requestId }),
         ...(Object.keys(trace).length > 0 && { trace }),
         ...(owner !== undefined && { owner })
       },
@@ -73,4 +76,9 @@ export class Jobs {
       retry: settings.retry ?? ONCE
     }
   }
+}
+
+/** `genReqId` may make anything of it. */
+function isKeepable (requestId: unknown): requestId is string {
+  return typeof requestId === 'string' && requestId.length <= MAX_REQUEST_ID
 }

@@ -1,5 +1,10 @@
 import type { ActiveJob } from '../../types/index.ts'
+import { cleanError } from '../engine-error.ts'
 import { jsonCopy } from '../json.ts'
+import { NoAnswer, within } from '../time.ts'
+
+/** ms that a value under way may hold up the verdict. */
+const PATIENCE = 5_000
 
 /**
  * What a job says of its progress, on its way to the queue. One value is written at a time; of those that come
@@ -11,7 +16,6 @@ export class Progress {
   readonly #failed: (error: unknown) => void
   #latest: { readonly value: unknown } | undefined = undefined
   #writing: Promise<void> | undefined = undefined
-  #ended = false
 
   /** @param max bytes of JSON */
   constructor (job: ActiveJob, max: number, failed: (error: unknown) => void) {
@@ -20,9 +24,8 @@ export class Progress {
     this.#failed = failed
   }
 
-  /** Never throws. The value is copied now, as the task may change it later. After the end, nothing is kept. */
+  /** Never throws. The value is copied now, as the task may change it later. */
   keep (value: unknown): void {
-    if (this.#ended) return
     try {
       this.#latest = { value: jsonCopy(value, this.#max) }
       this.#writing ??= this.#write()
@@ -31,10 +34,14 @@ export class Progress {
     }
   }
 
-  /** Resolves once the latest value is kept, or cannot be: a verdict that goes before would be undone by it. */
+  /**
+   * To be called once nothing is kept any more. Resolves when the latest value is written, as a verdict that goes
+   * before could be undone by it; or cannot be; or 5 s later, as a verdict matters more.
+   */
   async end (): Promise<void> {
-    this.#ended = true
-    await this.#writing
+    if (this.#writing === undefined || await within(PATIENCE, this.#writing)) return
+    this.#latest = undefined
+    this.#failed(new NoAnswer(PATIENCE))
   }
 
   async #write (): Promise<void> {
@@ -44,7 +51,7 @@ export class Progress {
       try {
         await this.#job.progress(value)
       } catch (error) {
-        this.#failed(error)
+        this.#failed(cleanError(error))
       }
     }
     this.#writing = undefined

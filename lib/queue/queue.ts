@@ -7,6 +7,7 @@ import type {
 } from '../../types/index.ts'
 import { check, type Checker } from '../check.ts'
 import { FST_ERR_BGT_NO_ADAPTER, FST_ERR_BGT_NO_CAPABILITY, FST_ERR_BGT_NOT_READY } from '../errors.ts'
+import { cleanError } from '../engine-error.ts'
 import { writeLine } from '../log.ts'
 import type { Events } from '../run/events.ts'
 import type { LoopWatch } from '../run/loop-watch.ts'
@@ -148,7 +149,8 @@ export class Queue {
     if (this.adapter === undefined || !this.#started) return
     try {
       await withDeadline(ms, () => this.adapter!.close({ grace: ms }))
-    } catch (err) {
+    } catch (error) {
+      const err = cleanError(error)
       writeLine(log, 'error', { err, adapter: this.adapter.name }, 'background task queue failed to close')
     }
   }

@@ -1,5 +1,5 @@
 import type { EnqueueContext, Job, QueueAdapter, Receipt } from '../../types/index.ts'
-import { noAnswer } from '../time.ts'
+import { NoAnswer } from '../time.ts'
 
 /**
  * Jobs on their way to the queue, and the caller who waits for their receipts: one job, or many that one call
@@ -28,7 +28,7 @@ export class Shipment {
       this.#resolve = resolve
       this.#reject = reject
     })
-    this.#timer = setTimeout(() => this.#giveUp(noAnswer(timeout)), timeout)
+    this.#timer = setTimeout(() => this.#giveUp(new NoAnswer(timeout)), timeout)
   }
 
   depart (call: Call): void {

@@ -9,10 +9,33 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
 const NOT_CONTINUED = 'background task trace could not be continued'
 
-/** The W3C trace headers that came with a request. */
+/** Characters of all names and values that the application's `inject` gives. */
+const MAX_TRACE = 8_192
+
+const traceparentForm = /^(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/
+const tracestateForm = /^[\x20-\x7e\t]{1,512}$/
+const memberForm = /^\s*(?:[a-z\d][\w\-*/@]*=[\x20-\x2b\x2d-\x3c\x3e-\x7e]+)?\s*$/
+
+/** The W3C trace headers that came with a request, if they are well-formed: a client may send anything. */
 export function injectHeaders ({ headers = {} }: { readonly headers?: Headers | undefined }): Record<string, string> {
-  const entries = ['traceparent', 'tracestate'].map(name => [name, headers[name]] as const)
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+  const { traceparent, tracestate } = headers
+  if (typeof traceparent !== 'string' || !traceparentForm.test(traceparent)) return {}
+  return isTracestate(tracestate) ? { traceparent, tracestate } : { traceparent }
+}
+
+function isTracestate (value: unknown): value is string {
+  if (typeof value !== 'string' || !tracestateForm.test(value)) return false
+  return value.split(',').every(each => memberForm.test(each))
+}
+
+/** What of it there is room for. A job has a size, of which headers are no part. */
+export function boundTrace (trace: Record<string, string>): Record<string, string> {
+  let left = MAX_TRACE
+  return Object.fromEntries(Object.entries(trace).filter(([name, value]: [string, unknown]) => {
+    if (typeof value !== 'string' || name.length + value.length > left) return false
+    left -= name.length + value.length
+    return true
+  }))
 }
 
 /**

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type {
   ActiveJob, Consumer, JobVerdict, QueueAdapter, TracePropagation, VerdictError, Worker as WorkerHandle, WorkerStats
 } from '../../types/index.ts'
+import { cleanError } from '../engine-error.ts'
 import { FST_ERR_BGT_UNKNOWN_TASK } from '../errors.ts'
 import { toVerdictError } from '../failure.ts'
 import { writeLine } from '../log.ts'
@@ -12,6 +13,7 @@ import { within } from '../time.ts'
 import { JobRun } from './job-run.ts'
 import { isTaken, problemOf, type TakenJob } from './taken-job.ts'
 import { continueTrace } from './trace.ts'
+import { UnknownJobs } from './unknown-jobs.ts'
 import type { ResolvedWorkerOptions } from './worker-options.ts'
 
 /** ms that aborted tasks get to end. */
@@ -40,6 +42,7 @@ export class Worker implements WorkerHandle {
   readonly #application: Application
   readonly #options: ResolvedWorkerOptions
   readonly #runs = new Set<JobRun>()
+  readonly #unknown: UnknownJobs
   readonly #stats: WorkerStats = {
     running: 0,
     completed: 0,
@@ -59,6 +62,7 @@ export class Worker implements WorkerHandle {
     this.#adapter = adapter
     this.#application = application
     this.#options = options
+    this.#unknown = new UnknownJobs(options.unknown)
     application.loopWatch.add({
       running: () => this.#runs.size,
       attempts: () => Array.from(this.#runs, ({ begun }) => begun)
@@ -77,7 +81,7 @@ export class Worker implements WorkerHandle {
     const failure = results.find(result => result.status === 'rejected')
     if (failure !== undefined) {
       await this.close()
-      throw failure.reason
+      throw cleanError(failure.reason)
     }
     const fields = { queues: this.queues, concurrency, adapter: this.#adapter.name }
     writeLine(this.#log, 'info', fields, 'background task worker started')
@@ -94,8 +98,8 @@ export class Worker implements WorkerHandle {
   async #close (): Promise<void> {
     const { drainTimeout } = this
     const grace = drainTimeout + ABORT_TIME + RECORD_TIME
-    const failed = (err: unknown): void =>
-      writeLine(this.#log, 'error', { err }, 'background task worker failed to close')
+    const failed = (error: unknown): void =>
+      writeLine(this.#log, 'error', { err: cleanError(error) }, 'background task worker failed to close')
     const closed = Promise.all(this.#consumers.map(consumer => consumer.close({ grace }))).catch(failed)
     if (await within(drainTimeout, closed)) return
     for (const run of this.#runs) run.shutDown(drainTimeout)
@@ -120,9 +124,9 @@ export class Worker implements WorkerHandle {
 
   /** Another program has stored it, or has changed what this one stored. */
   #refuse (job: ActiveJob): JobVerdict {
-    const { id: taskId, task, queue } = job
+    const { id: taskId, queue } = job
     const error = problemOf(job)
-    writeLine(this.#log, 'error', { err: error, task, taskId, queue }, 'background task failed')
+    writeLine(this.#log, 'error', { err: error, taskId, queue }, 'background task failed')
     return { state: 'failed', error: this.#describe(error) }
   }
 
@@ -131,14 +135,19 @@ export class Worker implements WorkerHandle {
   }
 
   /** A deployment may be under way: another worker, or this one's successor, may know the task. */
-  #leave ({ id, task, data }: TakenJob, problem: string): JobVerdict {
-    const { delay, grace } = this.#options.unknown
-    const error = new FST_ERR_BGT_UNKNOWN_TASK(task, data.version, problem)
-    const isOverdue = Date.now() - data.enqueuedAt - (data.delay ?? 0) > grace
-    const [level, message] = isOverdue ? ['error', 'failed'] as const : ['warn', 'left to another worker'] as const
-    writeLine(this.#log, level, { err: error, task, taskId: id }, `background task ${message}`)
-    const described = this.#describe(error)
-    return isOverdue ? { state: 'failed', error: described } : { state: 'postponed', error: described, delay }
+  #leave (job: TakenJob, problem: string): JobVerdict {
+    const { id: taskId, task, data } = job
+    const err = new FST_ERR_BGT_UNKNOWN_TASK(task, data.version, problem)
+    const error = this.#describe(err)
+    const age = this.#unknown.ageOf(job)
+    if (age > this.#options.unknown.grace) {
+      this.#unknown.forget(job)
+      writeLine(this.#log, 'error', { err, task, taskId }, 'background task failed')
+      return { state: 'failed', error }
+    }
+    const jobs = this.#unknown.countOf(job)
+    if (jobs > 0) writeLine(this.#log, 'warn', { err, task, taskId, jobs }, 'background task left to another worker')
+    return { state: 'postponed', error, delay: this.#unknown.delayOf(age) }
   }
 
   #perform (job: TakenJob, settings: DefinedSettings): Promise<JobVerdict> {

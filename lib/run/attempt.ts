@@ -101,6 +101,7 @@ export class Attempt<Run extends TaskRun = TaskRun> {
 
   #end (verdict: Verdict): void {
     this.running = false
+    this.#context?.end()
     if (this.#timer !== undefined) clearTimeout(this.#timer)
     this.#ended(this, verdict)
   }

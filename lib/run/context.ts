@@ -10,6 +10,7 @@ export class Context implements TaskContext {
   readonly #run: TaskRun
   #controller: AbortController | undefined = undefined
   #reason: Error | undefined = undefined
+  #ended = false
   #log: FastifyBaseLogger | undefined = undefined
 
   constructor (run: TaskRun) {
@@ -37,7 +38,12 @@ export class Context implements TaskContext {
 
   /** A closure and no method, as functions take their context apart in the parameter list. */
   get progress (): (value: unknown) => void {
-    return value => { this.#run.progress(value) }
+    return value => { if (!this.#ended) this.#run.progress(value) }
+  }
+
+  /** A function that goes on after its attempt says nothing of the task's progress any more. */
+  end (): void {
+    this.#ended = true
   }
 
   abort (reason: Error): void {

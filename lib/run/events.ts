@@ -42,6 +42,8 @@ export class Events {
   readonly #hooks: TaskHooks
   readonly #hasHooks: boolean
   readonly #underWay = new Set<Promise<unknown>>()
+  /** Runs whose progress was not kept. */
+  readonly #untold = new WeakSet<TaskRun>()
 
   constructor (hooks: TaskHooks) {
     this.#hooks = copyHooks(hooks)
@@ -77,8 +79,10 @@ export class Events {
     logStandstill(run, ms)
   }
 
-  /** What the task said of its progress is not JSON, too large, or was refused by the queue. */
+  /** What the task said of its progress is not JSON, too large, or was refused by the queue. One line for each run. */
   progressNotKept (run: TaskRun, error: unknown): void {
+    if (this.#untold.has(run)) return
+    this.#untold.add(run)
     logProgressError(run, toError(run.name, error))
   }
 

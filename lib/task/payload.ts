@@ -17,7 +17,7 @@ export function payloadParser (name: string, schema: PayloadSchema | undefined):
   if (isStandard(schema)) return standard(name, schema)
   if (KindGuard.IsSchema(schema)) return typebox(name, schema)
   throw new FST_ERR_BGT_INVALID_TASK(
-    `the payload of "${name}" has to be a TypeBox 0.34 schema or a Standard Schema validator, got ${brief(schema)}`
+    `the payload of "${name}" has to be a TypeBox 0.34 schema or a Standard Schema validator, got ${brief(schema, 0)}`
   )
 }
 

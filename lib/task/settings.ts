@@ -49,7 +49,11 @@ export const taskOptions: Record<keyof TaskOptions, TSchema> = {
   hooks: Type.Optional(Type.Object(taskHooks, strict))
 }
 
-export const taskName: TSchema = Type.String({ minLength: 1, maxLength: 128 })
+/** Control characters, and what some take for the end of a line, could write anything on a console that shows logs. */
+export const taskName: TSchema = Type.String({
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,128}$',
+  expected: 'Expected 1 to 128 characters, none of them a control character'
+})
 
 export const owner: TOptional<TString> = Type.Optional(Type.String({ minLength: 1, maxLength: 256 }))
 

@@ -259,7 +259,7 @@ await t.test('health is told over HTTP, from before the start until the end', as
 
   const { health } = adapter
   adapter.health = () => Promise.reject(new Error('connection refused'))
-  t.match(await ask('/ready'), [503, { state: 'working', queue: { ok: false, error: /connection refused/ } }])
+  t.match(await ask('/ready'), [503, { state: 'working', queue: { ok: false, error: 'The queue behind "memory" did not answer: see its cause' } }])
   adapter.health = health
 
   host.emit('SIGTERM', 'SIGTERM')

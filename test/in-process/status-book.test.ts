@@ -198,12 +198,81 @@ await t.test('progress is the latest value, as JSON has it, and stays', async t 
   progress('a'.repeat(99))
   t.equal(await seen(), null, 'what is no JSON, or too much of it, is not kept')
   t.match(lines.ofTasks, [
-    { msg: 'background task progress was not kept', task: 'held', taskId: id, err: { type: 'TypeError' } },
-    { msg: 'background task progress was not kept', err: { message: 'it has more than 100 bytes (maxPayload)' } }
+    { msg: 'background task progress was not kept', task: 'held', taskId: id, err: { type: 'TypeError' } }
   ])
+  t.equal(lines.ofTasks.length, 1, 'which is told once')
   held.end(undefined)
   await backgroundTasks.idle()
   t.match(await backgroundTasks.status(id), { state: 'completed', progress: null })
+})
+
+await t.test('a function that goes on after its attempt says nothing of the progress any more', async t => {
+  const timers = fakeTimers(t)
+  const attempts: TaskContext[] = []
+  const never = latch()
+  const task = defineTask({
+    name: 'endless',
+    timeout: 100,
+    retry: { attempts: 2, delay: 0 },
+    run: (_payload, context) => {
+      context.progress(`of attempt ${attempts.push(context)}`)
+      return never.opened
+    }
+  })
+  const { backgroundTasks } = await makeApp(t, { tasks: [task] })
+  const { id } = backgroundTasks.add(task)
+  await turns()
+  timers.tick(100)
+  await turns()
+  timers.tick(0)
+  await turns()
+  t.equal(attempts.length, 2)
+  t.match(await backgroundTasks.status(id), { state: 'running', progress: 'of attempt 2' })
+  attempts[0]!.progress('too late')
+  t.match(await backgroundTasks.status(id), { progress: 'of attempt 2' })
+  timers.tick(100)
+  await backgroundTasks.idle()
+  attempts[1]!.progress('too late')
+  t.match(await backgroundTasks.status(id), { state: 'failed', progress: 'of attempt 2' })
+  never.open()
+})
+
+await t.test('an error message is no longer than maxPayload', async t => {
+  const task = defineTask({ name: 'long', run: () => { throw new Error('x'.repeat(50_000)) } })
+  const { backgroundTasks } = await makeApp(t, { tasks: [task], maxPayload: 1_000 })
+  const { id } = backgroundTasks.add(task)
+  await backgroundTasks.idle()
+  t.equal((await backgroundTasks.status(id))!.error!.message.length, 1_000)
+})
+
+await t.test('what the book holds has a size: the tasks that ended first leave, and then progress is not kept', async t => {
+  const lines = new LogLines('warn')
+  const large = 'x'.repeat(16 * 1_048_576)
+  const release = latch()
+  const reporter = defineTask({
+    name: 'reporter',
+    payload: Type.String(),
+    run: (payload, { progress }) => {
+      progress(payload)
+      return release.opened
+    }
+  })
+  const { backgroundTasks } = await makeApp(t, { tasks: [echo, reporter], maxPayload: 2 * large.length }, { logger: lines.logger })
+  const added = [1, 2, 3, 4].map(() => backgroundTasks.add(echo, large))
+  const ids = added.map(({ id }) => id)
+  await backgroundTasks.idle()
+  await turns()
+  const kept = async (): Promise<(number | undefined)[]> => Promise.all(ids.map(async id => ((await backgroundTasks.status(id))?.result as string | undefined)?.length))
+  const { length } = large
+  t.strictSame(await kept(), [undefined, length, length, length], 'a quote too many for four')
+
+  const underWay = [1, 2, 3, 4].map(() => backgroundTasks.add(reporter, large).id)
+  await turns()
+  t.strictSame(await kept(), [undefined, undefined, undefined, undefined])
+  const progress = await Promise.all(underWay.map(async id => ((await backgroundTasks.status(id))?.progress as string | undefined)?.length))
+  t.strictSame(progress, [length, length, length, undefined])
+  t.match(lines.ofTasks.filter(({ err }) => err), [{ msg: 'background task progress was not kept', taskId: underWay[3], err: { message: 'the progress of tasks under way has 67108864 characters already' } }])
+  release.open()
 })
 
 await t.test('tasks that are not defined are not known, and may do the same', async t => {

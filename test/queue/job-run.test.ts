@@ -213,6 +213,18 @@ await t.test('an adapter that keeps no results is given none', async t => {
   t.equal((await becomes(app, id, 'completed')).result, undefined)
 })
 
+await t.test('what is kept of a job has maxPayload bytes at the most, or characters of a message', async t => {
+  const lines = new LogLines('warn')
+  const big = defineTask({ name: 'big', run: () => 'x'.repeat(8 * 1_048_576) })
+  const loud = defineTask({ name: 'loud', run: () => { throw new Error('x'.repeat(8 * 1_048_576)) } })
+  const { app } = await makeWorker(t, { tasks: [big, loud], maxPayload: 1_000 }, { logger: lines.logger })
+  const { id } = await app.backgroundTasks.enqueue(big)
+  t.equal((await becomes(app, id, 'completed')).result, undefined)
+  t.match(lines.ofTasks.find(({ taskId }) => taskId === id), { msg: 'background task completed, but its result cannot be kept', err: { message: 'it has more than 1000 bytes (maxPayload)' } })
+  const failed = await app.backgroundTasks.enqueue(loud)
+  t.equal((await becomes(app, failed.id, 'failed')).error!.message.length, 1_000)
+})
+
 await t.test('progress is kept for whoever asks', async t => {
   const release = latch()
   const task = defineTask({

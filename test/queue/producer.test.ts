@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
@@ -34,7 +35,7 @@ await t.test('a job has what the task and the request say', async t => {
   const app = await makeApp(t, { adapter, tasks: [mail] })
   app.post('/', request => request.backgroundTasks.enqueue(mail, { to: 'a@b.c' }))
   const before = Date.now()
-  const response = await app.inject({ method: 'POST', url: '/', headers: { traceparent: '00-1-2-01', tracestate: 'a=b' } })
+  const response = await app.inject({ method: 'POST', url: '/', headers: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=b' } })
 
   const { id, deduplicated } = response.json<{ id: string, deduplicated: boolean }>()
   t.match(id, UUID)
@@ -47,7 +48,7 @@ await t.test('a job has what the task and the request say', async t => {
     delay: 0,
     priority: 70,
     retry: { attempts: 5, delay: 1_000, backoff: 'exponential', maxDelay: 300_000, jitter: 0.2 },
-    data: { payload: { to: 'a@b.c' }, version: 3, requestId: 'req-1', trace: { traceparent: '00-1-2-01', tracestate: 'a=b' } }
+    data: { payload: { to: 'a@b.c' }, version: 3, requestId: 'req-1', trace: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=b' } }
   })
   t.ok(job!.data.enqueuedAt >= before && job!.data.enqueuedAt <= Date.now())
   t.equal(app.backgroundTasks.stats().enqueued, 1)
@@ -86,7 +87,7 @@ await t.test('what is wrong is refused before anything is stored', async t => {
   const app = await makeReady(t, adapter, { maxPayload: 20 })
   const { backgroundTasks } = app
   await t.rejects(backgroundTasks.enqueue(mail, { to: 1 } as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD', message: /payload\/to Expected string/ })
-  await t.rejects(backgroundTasks.enqueue(mail, { to: 'a', at: new Date() } as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD', message: /payload\/at is a Date/ })
+  await t.rejects(backgroundTasks.enqueue(mail, { to: 'a', at: new Map() } as never), { code: 'FST_ERR_BGT_INVALID_PAYLOAD', message: /payload\/at is an instance of Map/ })
   await t.rejects(backgroundTasks.enqueue(mail, { to: 'somebody with a name' }), { code: 'FST_ERR_BGT_PAYLOAD_TOO_LARGE' })
   await t.rejects(backgroundTasks.enqueue(defineTask({ name: 'other', run () {} })), { code: 'FST_ERR_BGT_TASK_NOT_REGISTERED' })
   await t.rejects(backgroundTasks.enqueue((() => {}) as never), { code: 'FST_ERR_BGT_INVALID_TASK', message: 'Invalid task: expected one made by defineTask, got [Function (anonymous)]' })
@@ -117,13 +118,13 @@ await t.test('a queue that fails is a 503 that says which job, and whether it ma
   adapter.before = () => { throw cause }
   const error = await app.backgroundTasks.enqueue(plain).catch((error: unknown) => error)
   t.match(error, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', statusCode: 503, ambiguous: true, id: adapter.calls[0]!.jobs[0]!.id, cause })
-  t.match((error as Error).message, 'connection lost')
+  t.equal((error as Error).message, 'The queue behind "unruly" did not answer: see its cause')
 
   adapter.before = () => { throw Object.assign(new Error('not connected'), { ambiguous: false }) }
   await t.rejects(app.backgroundTasks.enqueue(plain), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
   // eslint-disable-next-line @typescript-eslint/only-throw-error -- adapters are other people's
   adapter.before = () => { throw 'no' }
-  await t.rejects(app.backgroundTasks.enqueue(plain), { message: 'The queue behind "unruly" did not answer: \'no\'' })
+  await t.rejects(app.backgroundTasks.enqueue(plain), { message: 'The queue behind "unruly" did not answer: see its cause' })
   t.equal(app.backgroundTasks.stats().enqueued, 0)
 })
 
@@ -323,4 +324,62 @@ await t.test('where one of many is refused, the others are stored, and the error
   const error = await app.backgroundTasks.enqueueMany(mail, [{ to: '0' }, { to: '1' }, { to: '2' }]).catch((error: unknown) => error)
   const [zero, one, two] = adapter.calls[0]!.jobs.map(({ id }) => id)
   t.match(error, { id: one, ambiguous: false, enqueued: [{ id: zero }, { id: two }] })
+})
+
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+const sent: [headers: Record<string, string>, trace: object | undefined][] = [
+  [{ traceparent, tracestate: 'a=b, c@d=e/f,' }, { traceparent, tracestate: 'a=b, c@d=e/f,' }],
+  [{ traceparent, tracestate: `a=${'x'.repeat(511)}` }, { traceparent }],
+  [{ traceparent, tracestate: 'a' }, { traceparent }],
+  [{ traceparent, tracestate: 'A=b' }, { traceparent }],
+  [{ traceparent, tracestate: 'a=b=c' }, { traceparent }],
+  [{ tracestate: 'a=b' }, undefined],
+  ...['', 'x'.repeat(15_000), traceparent.toUpperCase(), `ff${traceparent.slice(2)}`, `${traceparent}-x`, traceparent.replace(/-.{32}-/, `-${'0'.repeat(32)}-`)]
+    .map((traceparent): [Record<string, string>, undefined] => [{ traceparent, tracestate: 'a=b' }, undefined])
+]
+
+for (const [headers, trace] of sent) {
+  await t.test(`of what a client sends a job has well-formed trace headers only: ${JSON.stringify(headers).slice(0, 120)}`, async t => {
+    const adapter = new UnrulyAdapter()
+    const app = await makeApp(t, { adapter, tasks: [plain] })
+    app.post('/', request => request.backgroundTasks.enqueue(plain))
+    t.equal((await app.inject({ method: 'POST', url: '/', headers })).statusCode, 200)
+    t.strictSame(adapter.calls[0]!.jobs[0]!.data.trace, trace)
+  })
+}
+
+for (const [id, kept] of [['x'.repeat(128), true], ['x'.repeat(129), false], [7, false]] as const) {
+  await t.test(`a job has the id of its request if that is text of 128 characters at the most: ${String(id).slice(0, 9)}`, async t => {
+    const adapter = new UnrulyAdapter()
+    const app = await makeApp(t, { adapter, tasks: [plain] }, { genReqId: () => id as string })
+    app.post('/', request => request.backgroundTasks.enqueue(plain))
+    t.equal((await app.inject({ method: 'POST', url: '/' })).statusCode, 200)
+    t.equal(adapter.calls[0]!.jobs[0]!.data.requestId, kept ? id : undefined)
+  })
+}
+
+await t.test('of what trace.inject gives, a job has what is text, up to 8,192 characters', async t => {
+  const adapter = new UnrulyAdapter()
+  const inject = (): Record<string, string> => ({ traceparent: 'mine', list: ['a'] as never, baggage: 'x'.repeat(9_000), last: 'y'.repeat(8_000) })
+  const app = await makeReady(t, adapter, { trace: { inject } })
+  await app.backgroundTasks.enqueue(plain)
+  t.strictSame(adapter.calls[0]!.jobs[0]!.data.trace, { traceparent: 'mine', last: 'y'.repeat(8_000) })
+})
+
+await t.test('a shipment that goes alone goes in the context of its caller, a batch in that of nobody', async t => {
+  const caller = new AsyncLocalStorage<string>()
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const seen: [jobs: number, caller: string | undefined][] = []
+  const release = latch()
+  adapter.before = jobs => {
+    seen.push([jobs.length, caller.getStore()])
+    return release.opened
+  }
+  const app = await makeReady(t, adapter)
+  const calls = ['first', 'second', 'third'].map(name => caller.run(name, () => app.backgroundTasks.enqueue(plain)))
+  await turns()
+  release.open()
+  await Promise.all(calls)
+  await caller.run('fourth', () => app.backgroundTasks.enqueue(plain))
+  t.strictSame(seen, [[1, 'first'], [2, undefined], [1, 'fourth']])
 })

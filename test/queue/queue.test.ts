@@ -192,7 +192,7 @@ await t.test('questions to a queue that fails, or is silent, end with a 503', as
   const faults = { status: () => { throw new Error('down') }, cancel: () => never.opened, health: () => never.opened }
   const app = await makeApp(t, { adapter: broken(faults), enqueueTimeout: 10 })
   await app.ready()
-  await t.rejects(app.backgroundTasks.status('a'), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', message: 'The queue behind "unruly" did not answer: down' })
+  await t.rejects(app.backgroundTasks.status('a'), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', message: 'The queue behind "unruly" did not answer: see its cause', cause: { message: 'down' } })
   await t.rejects(app.backgroundTasks.cancel('a'), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', message: /no answer within 10 ms/ })
   t.strictSame(await app.backgroundTasks.health(), { ok: false, warnings: [], error: 'The queue behind "unruly" did not answer: no answer within 10 ms' })
 })

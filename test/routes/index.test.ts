@@ -67,14 +67,14 @@ await t.test('it has to be said whom the routes are for', async t => {
     [{}, 'Invalid options: Expected either a function "authorize" or public: true, got neither'],
     [{ public: false }, 'Invalid options: Expected either a function "authorize" or public: true, got neither'],
     [{ public: true, authorize: () => true }, 'Invalid options: Expected either a function "authorize" or public: true, got both'],
-    [{ authorize: 'admin' }, "Invalid options/authorize: Expected function, got 'admin'"],
-    [{ public: 'yes' }, "Invalid options/public: Expected boolean, got 'yes'"],
+    [{ authorize: 'admin' }, 'Invalid options/authorize: Expected function, got a string'],
+    [{ public: 'yes' }, 'Invalid options/public: Expected boolean, got a string'],
     [{ public: true, prefix: 1 }, 'Invalid options/prefix: Expected string, got 1'],
     [{ public: true, expose: {} }, 'Invalid options/expose: Expected function, got {}'],
-    [{ public: true, authenticate: 'jwt' }, "Invalid options/authenticate: Expected function, or an array of functions, got 'jwt'"],
+    [{ public: true, authenticate: 'jwt' }, 'Invalid options/authenticate: Expected function, or an array of functions, got a string'],
     [{ public: true, authenticate: [] }, 'Invalid options/authenticate: Expected function, or an array of functions, got []'],
     [{ public: true, maxLookups: 0 }, 'Invalid options/maxLookups: Expected integer to be greater or equal to 1, got 0'],
-    [{ public: true, auth: 1 }, 'Invalid options/auth: Unexpected property, got 1'],
+    [{ public: true, auth: 1 }, 'Invalid options/auth: Unexpected property'],
     [{ public: true, prefix: '/:tenant/tasks' }, "Invalid options/prefix: Expected a path without parameters, got '/:tenant/tasks'"]
   ]
   for (const [options, message] of refused) {

@@ -49,14 +49,15 @@ for (const [value, got] of [[undefined, 'undefined'], [null, 'null'], ['mail', "
 }
 
 const refused: [problem: string, definition: object][] = [
-  ['/name: Expected required property, got undefined', { run }],
-  ['/name: Expected string length greater or equal to 1, got \'\'', { name: '', run }],
-  ['/name: Expected string length less or equal to 128, got ', { name: 'x'.repeat(129), run }],
-  ['/name: Expected string, got 7', { name: 7, run }],
+  ['/name: Expected 1 to 128 characters, none of them a control character, got undefined', { run }],
+  ['/name: Expected 1 to 128 characters, none of them a control character, got \'\'', { name: '', run }],
+  ['/name: Expected 1 to 128 characters, none of them a control character, got a string', { name: 'x'.repeat(129), run }],
+  ...['\0', 'a\nb', '\u001b[2J', '\u007f', '\u0085', '\u2028', '\u2029'].map((name): [string, object] => ['/name: Expected 1 to 128 characters, none of them a control character, got a string', { name, run }]),
+  ['/name: Expected 1 to 128 characters, none of them a control character, got 7', { name: 7, run }],
   ['/run: Expected required property, got undefined', { name: 'mail' }],
-  ['/run: Expected function, got \'run\'', { name: 'mail', run: 'run' }],
-  ['/handler: Unexpected property, got [Function: run]', { name: 'mail', run, handler: run }],
-  ['/escalate: Expected array, got \'failure\'', { name: 'mail', escalate: 'failure', run }],
+  ['/run: Expected function, got a string', { name: 'mail', run: 'run' }],
+  ['/handler: Unexpected property', { name: 'mail', run, handler: run }],
+  ['/escalate: Expected array, got a string', { name: 'mail', escalate: 'failure', run }],
   ['/escalate/0: Expected one of overflow, shutdown, failure, got \'crash\'', { name: 'mail', escalate: ['crash'], run }]
 ]
 

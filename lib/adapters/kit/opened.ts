@@ -1,5 +1,5 @@
 import type { Health } from '../../../types/index.ts'
-import type { MakeUnavailable } from '../../unavailable.ts'
+import { isUnavailable, type MakeUnavailable } from '../../unavailable.ts'
 
 const problems = {
   'not started': 'it was not started',
@@ -49,7 +49,8 @@ export class Opened<Engine> {
       if (this.#engine === undefined) return { ok: false, warnings: [], error: problems[this.#state]! }
       return await ask(this.#engine)
     } catch (error) {
-      return { ok: false, warnings: [], error: (error as Error).message }
+      const { message } = isUnavailable(error) ? error : this.#unavailable('', false, error)
+      return { ok: false, warnings: [], error: message }
     }
   }
 

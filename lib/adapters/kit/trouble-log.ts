@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { cleanError, cleanText } from '../../engine-error.ts'
 import { FST_ERR_BGT_STALLED } from '../../errors.ts'
 import { writeLine } from '../../log.ts'
 
@@ -10,11 +11,13 @@ export interface Subject {
   readonly err?: unknown
   /** How many. */
   readonly jobs?: number
-  readonly data?: unknown
 }
 
 /** ms. A trouble that comes and goes is told once in this time. */
 const SILENCE = 10_000
+
+/** Kinds of trouble that are remembered. */
+const MAX_KINDS = 100
 
 const uuid = /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g
 
@@ -34,15 +37,21 @@ export class TroubleLog {
   }
 
   info (message: string, subject?: Subject): void {
-    writeLine(this.#log, 'info', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
+    this.#write('info', message, subject)
   }
 
   warn (message: string, subject?: Subject): void {
-    writeLine(this.#log, 'warn', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
+    this.#write('warn', message, subject)
   }
 
   error (message: string, subject?: Subject): void {
-    writeLine(this.#log, 'error', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
+    this.#write('error', message, subject)
+  }
+
+  /** What an engine itself warns of, in its words, once in a while. */
+  quote (message: string): void {
+    const clean = cleanText(message)
+    if (this.isNew(clean)) this.warn(clean)
   }
 
   /** @param kind tells one trouble from another. By default it is the error's message, whichever job that names. */
@@ -65,6 +74,8 @@ export class TroubleLog {
     const now = performance.now()
     if (this.#silent || (told !== undefined && (told.lasts || now - told.at < SILENCE))) return false
     this.#told.set(kind, { at: now, lasts: true })
+    const [oldest] = this.#told.keys()
+    if (this.#told.size > MAX_KINDS) this.#told.delete(oldest!)
     return true
   }
 
@@ -78,8 +89,13 @@ export class TroubleLog {
   silence (): void {
     this.#silent = true
   }
+
+  #write (level: 'info' | 'warn' | 'error', message: string, { err, ...subject }: Subject = {}): void {
+    const fields = { adapter: this.#adapter, ...subject, ...(err !== undefined && { err: cleanError(err) }) }
+    writeLine(this.#log, level, fields, `background task queue: ${message}`)
+  }
 }
 
 function kindOf (err: unknown): string {
-  return (err as Error).message.replace(uuid, '')
+  return cleanError(err).message.replace(uuid, '')
 }

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg'
 import type { Db } from 'pg-boss'
-import { within } from '../../time.ts'
+import { NoAnswer, within } from '../../time.ts'
 import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
 
 export const unavailable: MakeUnavailable = unavailableOf('pg-boss')
@@ -74,7 +74,7 @@ export class Database implements Db {
       const connecting = this.pool.connect()
       if (!await within(CONNECT_TIMEOUT, connecting.then(ignore, ignore))) {
         void connecting.then(client => client.release(), ignore)
-        throw new Error(`no connection within ${CONNECT_TIMEOUT} ms`)
+        throw new NoAnswer(CONNECT_TIMEOUT, 'connection')
       }
       const client = await connecting
       // While a client is checked out the pool does not listen; the statement under way rejects as well.

@@ -83,9 +83,7 @@ export class Engine {
     this.listener.on(this.cancelChannel, id => { for (const take of this.onCancel) take(id) })
     this.boss = this.#newBoss(Boss)
     this.boss.on('error', error => this.trouble(error, 'pg-boss has failed at its maintenance'))
-    this.boss.on('warning', ({ message, data }) => {
-      if (this.log.isNew(message)) this.log.warn(`pg-boss warns: ${message}`, { data })
-    })
+    this.boss.on('warning', ({ message }) => this.log.quote(`pg-boss warns: ${message}`))
   }
 
   /** Once pg-boss has started. */

@@ -20,7 +20,7 @@ await t.test('an engine is there from the start until the close', async t => {
   t.equal(opened.engine, 'an engine')
   t.equal(opened.engineForWork, 'an engine')
   t.equal(await opened.health(async () => healthy), healthy)
-  t.match(await opened.health(() => Promise.reject(new Error('of a full disk'))), { ok: false, error: 'of a full disk' })
+  t.match(await opened.health(() => Promise.reject(new Error('of a full disk'))), { ok: false, error: 'The queue behind "engine" did not answer: see its cause' })
 
   opened.closing()
   t.equal(opened.engine, 'an engine')

@@ -62,3 +62,27 @@ await t.test('each trouble is told once, and again after it was cured', t => {
   t.strictSame(told(), [])
   t.end()
 })
+
+await t.test('an engine\'s error is logged without what is secret, and so are its warnings, once', t => {
+  const { log, lines } = start()
+  const err = Object.assign(new Error('refused "canary"'), { command: { name: 'auth', args: ['canary'] }, detail: 'canary' })
+  for (let times = 0; times < 2; times++) {
+    log.trouble(err, 'trouble')
+    log.quote('engine warns: slow query of "canary"')
+  }
+  log.warn('odd', { err })
+  t.match(lines.all.map(({ msg }) => msg), ['background task queue: trouble', 'background task queue: engine warns: slow query of "…"', 'background task queue: odd'])
+  t.equal(lines.all.length, 3)
+  t.notMatch(JSON.stringify(lines.all), 'canary')
+  t.end()
+})
+
+await t.test('of kinds of trouble a hundred are remembered', t => {
+  const { log, lines } = start()
+  for (let kind = 0; kind <= 100; kind++) log.trouble(new Error('no'), 'trouble', {}, `kind ${kind}`)
+  log.trouble(new Error('no'), 'the latest again', {}, 'kind 100')
+  t.equal(lines.all.length, 101)
+  log.trouble(new Error('no'), 'the oldest again', {}, 'kind 0')
+  t.equal(lines.all.length, 102)
+  t.end()
+})

@@ -1,0 +1,78 @@
+import type { TakenJob } from './taken-job.ts'
+
+const MINUTE = 60_000
+/** ms. No job waits longer for another worker, unless the option says so. */
+const LONGEST = 300_000
+/** Jobs whose own time cannot be used. */
+const MAX_SEEN = 10_000
+/** Names of tasks that are told of in a minute. */
+const MAX_NAMES = 100
+
+interface Told {
+  readonly at: number
+  /** Jobs since then. */
+  jobs: number
+}
+
+/** The jobs that a worker cannot run and leaves to others: how long each has been due, and when to tell of them. */
+export class UnknownJobs {
+  readonly #delay: number
+  readonly #grace: number
+  /** By id, when a job was first seen that says that it is not due yet. */
+  readonly #seen = new Map<string, number>()
+  readonly #told = new Map<string, Told>()
+
+  constructor ({ delay, grace }: { readonly delay: number, readonly grace: number }) {
+    this.#delay = delay
+    this.#grace = grace
+  }
+
+  /** ms. Jobs of which more is not known are as if they had been due just now. */
+  ageOf ({ id, data: { enqueuedAt, delay = 0 } }: TakenJob): number {
+    const now = Date.now()
+    const due = enqueuedAt + delay
+    if (due <= now) return now - due
+    const seen = this.#seen.get(id) ?? now
+    if (this.#seen.size === MAX_SEEN) this.#forgetGone(now)
+    if (this.#seen.size < MAX_SEEN) this.#seen.set(id, seen)
+    return now - seen
+  }
+
+  forget ({ id }: TakenJob): void {
+    this.#seen.delete(id)
+  }
+
+  /** ms until another look: half as long as the job has been due, within limits, and not long after its `grace`. */
+  delayOf (age: number): number {
+    return Math.max(this.#delay, Math.min(age / 2, LONGEST, this.#grace - age))
+  }
+
+  /** The number of deliveries to tell of now: 0 where the name was told of in this minute. */
+  countOf ({ task, data: { version } }: TakenJob): number {
+    const now = Date.now()
+    const key = `${version} ${task}`
+    const told = this.#told.get(key)
+    if (told !== undefined && Math.abs(now - told.at) < MINUTE) {
+      told.jobs++
+      return 0
+    }
+    if (told === undefined && !this.#hasRoom(now)) return 0
+    this.#told.delete(key)
+    this.#told.set(key, { at: now, jobs: 0 })
+    return (told?.jobs ?? 0) + 1
+  }
+
+  /** The oldest, if it has not come again in all the time that it had: another worker has run it. */
+  #forgetGone (now: number): void {
+    const [oldest] = this.#seen
+    const [id, seen] = oldest!
+    if (now - seen > this.#grace + 2 * Math.max(this.#delay, LONGEST)) this.#seen.delete(id)
+  }
+
+  #hasRoom (now: number): boolean {
+    const [oldest] = this.#told
+    if (this.#told.size < MAX_NAMES) return true
+    const [key, { at }] = oldest!
+    return Math.abs(now - at) >= MINUTE && this.#told.delete(key)
+  }
+}
