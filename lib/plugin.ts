@@ -36,7 +36,7 @@ async function register (app: FastifyInstance, given: BackgroundTasksOptions): P
 }
 
 const plugin: FastifyPluginAsync<BackgroundTasksOptions> = fp(register, {
-  fastify: '5.x',
+  fastify: '^5.2.2',
   name: 'fastify-background-tasks'
 })
 

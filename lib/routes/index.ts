@@ -113,7 +113,7 @@ function serialize (data: unknown): string {
 }
 
 const plugin: FastifyPluginAsync<RoutesOptions> = fp(register, {
-  fastify: '5.x',
+  fastify: '^5.2.2',
   name: 'fastify-background-tasks/routes',
   dependencies: ['fastify-background-tasks']
 })

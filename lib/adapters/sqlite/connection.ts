@@ -5,6 +5,7 @@ import {
   fileOf, isAmbiguous, isBusy, isInTransaction, isSqliteLike, type OpenedFile, type SqliteLike, type SqliteStatement,
   type SqliteValue
 } from './driver.ts'
+import { DatabaseFile } from './file.ts'
 
 export const unavailable: MakeUnavailable = unavailableOf('sqlite')
 
@@ -26,8 +27,7 @@ interface Waiting {
 /** A database with its statements, used so that the event loop never waits for a lock. */
 export class Connection {
   readonly database: SqliteLike
-  /** Empty for a database in memory. */
-  readonly file: string
+  readonly file: DatabaseFile
   readonly #options: ConnectionOptions
   readonly #statements = new Map<string, SqliteStatement>()
   readonly #guests = new WeakMap<SqliteLike, Connection>()
@@ -36,7 +36,7 @@ export class Connection {
   constructor (database: SqliteLike, options: ConnectionOptions) {
     this.database = database
     this.#options = options
-    this.file = fileOf(database)
+    this.file = new DatabaseFile(fileOf(database))
   }
 
   /** To be called before the first write, on all but the connections of others. */
@@ -59,6 +59,7 @@ export class Connection {
 
   /** The writes of `work` are on the disk when this returns, and undone if it throws. */
   transaction<T>(work: () => T): T {
+    this.file.assertThere()
     const restore = this.#options.owned ? undefined : this.#borrow()
     try {
       return this.#bracket('begin immediate', work, 'commit', 'rollback')
@@ -80,7 +81,11 @@ export class Connection {
 
   /** The same for one statement: it is a transaction by itself, unless the application may have begun one. */
   async writeOne<T>(work: () => T, waiting?: Waiting): Promise<T> {
-    return this.#options.owned ? this.whenFree(work, waiting) : this.write(work, waiting)
+    if (!this.#options.owned) return this.write(work, waiting)
+    return this.whenFree(() => {
+      this.file.assertThere()
+      return work()
+    }, waiting)
   }
 
   /**
@@ -121,9 +126,10 @@ export class Connection {
   }
 
   #assertSame ({ database, file }: Connection): void {
-    if (database === this.database || (this.file !== '' && file === this.file)) return
-    const expected = this.file === '' ? 'the connection that the adapter was given' : `a connection to "${this.file}"`
-    const got = file === '' ? 'a database in memory' : `"${file}"`
+    const { path } = this.file
+    if (database === this.database || (path !== '' && file.path === path)) return
+    const expected = path === '' ? 'the connection that the adapter was given' : `a connection to "${path}"`
+    const got = file.path === '' ? 'a database in memory' : `"${file.path}"`
     throw new FST_ERR_BGT_INVALID_OPTIONS('tx', `Expected ${expected}, got one to ${got}`)
   }
 

@@ -1,4 +1,5 @@
 import { brief, FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER } from '../../errors.ts'
+import { makeFile } from './file.ts'
 
 export type SqliteValue = string | number | null
 
@@ -33,6 +34,7 @@ export async function openFile (file: string, drivers: readonly Driver[] = DRIVE
     const module = await load(specifier)
     if (module === undefined) continue
     try {
+      makeFile(file)
       return new module[name]!(file)
     } catch (cause) {
       const problem = `Expected a file that ${specifier} can open, got ${brief(file)}: ${(cause as Error).message}`

@@ -8,6 +8,7 @@ import { Pump } from './pump.ts'
 import { Sweeper } from './retention.ts'
 import { Schedules } from './schedules.ts'
 import { migrate } from './schema.ts'
+import { Suspects } from './suspects.ts'
 
 /** The database, as this process has opened it, and all that moves jobs in and out of it. */
 export class Engine {
@@ -31,10 +32,12 @@ export class Engine {
   }
 
   private constructor (connection: Connection, options: ResolvedOptions, log: TroubleLog) {
-    const { lease, maxStalled, retention } = options
+    const { lease, maxStalled, pollInterval, retention } = options
     this.connection = connection
-    this.schedules = new Schedules(connection)
-    this.pump = new Pump(connection, new Leases(connection, lease, maxStalled), this.schedules, options, log)
+    this.schedules = new Schedules(connection, log)
+    const leases = new Leases(connection, lease, maxStalled)
+    const suspects = new Suspects(connection, lease, pollInterval)
+    this.pump = new Pump(connection, leases, suspects, this.schedules, options, log)
     this.sweeper = new Sweeper(connection, retention, log)
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
 import { type Connection, unavailable } from './connection.ts'
 import { BATCH, INSERT } from './statements.ts'
@@ -23,6 +24,8 @@ export async function enqueue (
   const receipts: Receipt[] = []
   try {
     for (const batch of batches(jobs)) {
+      // A write blocks the event loop, and ends without giving it a turn, in which others may have jobs to go with it.
+      await setImmediate()
       const write = batch.length === 1 ? 'writeOne' : 'write'
       receipts.push(...await connection[write](() => insertAll(connection, batch), context))
     }

@@ -1,8 +1,6 @@
-import type { JobData } from '../../../types/index.ts'
+import { readJson } from '../kit/stored-json.ts'
 import type { Connection } from './connection.ts'
-import {
-  AWAKE, BATCH, CLAIM, EXPIRE, HAS_PENDING, PEEK, PROGRESS, RECORD, RELEASE, RENEW, REVOKED
-} from './statements.ts'
+import { AWAKE, BATCH, CLAIM, HAS_PENDING, PROGRESS, RECORD, RELEASE, RENEW, REVOKED } from './statements.ts'
 import type { Entry } from './verdicts.ts'
 
 /** A job is lent to a worker until the lease ends. The number of its delivery tells that worker from the next one. */
@@ -14,7 +12,7 @@ export interface Lease {
 export interface Claimed extends Lease {
   readonly id: string
   readonly task: string
-  readonly data: JobData
+  readonly data: unknown
   readonly attempt: number
   /** How many workers in a row have died, or lost the job, while they ran it. */
   readonly stalls: number
@@ -46,13 +44,6 @@ export class Leases {
     this.#maxStalled = maxStalled
   }
 
-  /** When something is due next, in ms since 1970. It may be past. */
-  peek (): { readonly jobs: number, readonly schedules: number } {
-    const [row] = this.#connection.all<Record<'due' | 'lease' | 'schedule', number | null>>(PEEK)
-    const { due, lease, schedule } = row!
-    return { jobs: Math.min(time(due), time(lease)), schedules: time(schedule) }
-  }
-
   hasPending (queue: string): boolean {
     return this.#connection.all(HAS_PENDING, queue).length > 0
   }
@@ -62,14 +53,9 @@ export class Leases {
     this.#connection.run(AWAKE, now, now)
   }
 
-  /** Takes jobs from workers that have not renewed their leases, and says from how many. */
-  expire (now: number): number {
-    return this.#connection.run(EXPIRE, now, now)
-  }
-
   claim (queue: string, count: number, now: number): Claimed[] {
     const limit = Math.min(count, BATCH)
-    return this.#connection.all<Taken>(CLAIM, now + this.#length, now, this.#maxStalled, queue, limit)
+    return this.#connection.all<Taken>(CLAIM, this.#end(now), now, this.#maxStalled, queue, limit)
       // SQLite returns them in the order in which it found the rows.
       .sort(inOrder)
       .map(({ sequence, deliveries, id, task, data, attempts, stalls }) => ({
@@ -77,7 +63,7 @@ export class Leases {
         delivery: Number(deliveries),
         id,
         task,
-        data: JSON.parse(data) as JobData,
+        data: readJson(data),
         attempt: Number(attempts),
         stalls: Number(stalls),
         exhausted: stalls >= this.#maxStalled
@@ -85,7 +71,7 @@ export class Leases {
   }
 
   renew (leases: Iterable<Lease>, now: number): void {
-    this.#connection.run(RENEW, now + this.#length, toJSON(leases))
+    this.#connection.run(RENEW, this.#end(now), toJSON(leases))
   }
 
   /** Which of them are not held any more, or are for a job that is to be cancelled. */
@@ -103,12 +89,17 @@ export class Leases {
   }
 
   /** Gives a job back before its lease has ended. */
-  release ({ sequence, delivery }: Lease): void {
-    this.#connection.run(RELEASE, sequence, delivery)
+  release ({ sequence, delivery }: Lease, now: number): void {
+    this.#connection.run(RELEASE, now, sequence, delivery)
   }
 
   progress ({ sequence, delivery }: Lease, value: unknown): void {
     this.#connection.run(PROGRESS, JSON.stringify(value) ?? null, sequence, delivery)
+  }
+
+  /** When others begin to watch a lease that is not renewed, for the third that is left of it. */
+  #end (now: number): number {
+    return now + Math.ceil(this.#length * 2 / 3)
   }
 }
 
@@ -119,8 +110,4 @@ function inOrder (a: Taken, b: Taken): number {
 
 function toJSON (leases: Iterable<Lease>): string {
   return JSON.stringify(Array.from(leases, ({ sequence, delivery }) => [sequence, delivery]))
-}
-
-function time (value: number | null): number {
-  return value === null ? Infinity : Number(value)
 }

@@ -7,6 +7,8 @@ import type { SqliteDelivery } from './delivery.ts'
 import { isBusy } from './driver.ts'
 import type { Claimed, Leases } from './leases.ts'
 import type { Schedules } from './schedules.ts'
+import { PEEK } from './statements.ts'
+import type { Suspects } from './suspects.ts'
 
 export interface PumpOptions {
   /** ms */
@@ -30,6 +32,15 @@ export interface Served {
 /** ms, at random up to this, before a database that is locked is tried again. */
 const BUSY_PAUSE = 32
 
+interface Peeked {
+  /** Of the first job that waits for its time. */
+  readonly due: number | null
+  readonly firstLease: number | null
+  readonly lastLease: number | null
+  /** Of the first schedule. */
+  readonly schedule: number | null
+}
+
 /** The kind of trouble that ends with the next turn that succeeds. */
 const TURN = 'turn'
 
@@ -40,15 +51,21 @@ const TURN = 'turn'
  * - Stopped: it has no consumers. The first one that is added makes it awake.
  * - Awake: it takes a turn in this round of the event loop. A turn aborts lost jobs and looks what is due.
  *   With something to write, it writes, and is awake again, as more may be due. With nothing, it is asleep.
- * - Asleep: until the next job, lease or schedule is due, at most `pollInterval`. Then it takes a turn.
- *   A job that was enqueued here, a run that has ended, or a new consumer makes it awake before.
+ * - Asleep: until the next job or schedule is due, at most `pollInterval`; while it watches leases that are late,
+ *   until the next look at them. Then it takes a turn. A job that was enqueued here, a run that has ended, or a new
+ *   consumer makes it awake before.
  * - Failing: the turn threw, as the database is locked or broken. It takes the turn again, soon or after
- *   `pollInterval`. One that succeeds ends the state. After a lease, closed consumers wait no longer.
+ *   `pollInterval`, and forgets which leases were late: nobody could renew one. A turn that succeeds ends the state.
+ *   After a lease, closed consumers wait no longer.
  * - From each of them, the last consumer that is removed stops it.
+ *
+ * What is due, and until when a lease runs, is told by the clock, which all processes share. What this process is to
+ * do next by itself is told by its own time, which nobody sets.
  */
 export class Pump {
   readonly #connection: Connection
   readonly #leases: Leases
+  readonly #suspects: Suspects
   readonly #schedules: Schedules
   readonly #options: PumpOptions
   readonly #log: TroubleLog
@@ -58,17 +75,20 @@ export class Pump {
   #timer: NodeJS.Timeout | undefined
   #awake = false
   #loading = false
+  /** In ms of this process, as all below. */
   #lookAt = 0
   #renewAt = 0
-  /** Since when nothing could be written, in ms since 1970. */
+  /** Since when nothing could be written. */
   #failingSince: number | undefined
   #trouble: Error | undefined
 
   constructor (
-    connection: Connection, leases: Leases, schedules: Schedules, options: PumpOptions, log: TroubleLog
+    connection: Connection, leases: Leases, suspects: Suspects, schedules: Schedules, options: PumpOptions,
+    log: TroubleLog
   ) {
     this.#connection = connection
     this.#leases = leases
+    this.#suspects = suspects
     this.#schedules = schedules
     this.#options = options
     this.#log = log
@@ -115,7 +135,7 @@ export class Pump {
       await this.#connection.write(() => {
         const now = Date.now()
         for (const { lease, entry } of left) {
-          if (entry === undefined) this.#leases.release(lease)
+          if (entry === undefined) this.#leases.release(lease, now)
           else this.#leases.record(lease, entry, now)
         }
       })
@@ -131,11 +151,11 @@ export class Pump {
     clearTimeout(this.#timer)
     if (this.#consumers.size === 0) return
     try {
-      const pause = this.#work(Date.now())
+      const pause = this.#work(Date.now(), performance.now())
       this.#recover()
       this.#sleep(pause)
     } catch (error) {
-      this.#fail(error, Date.now())
+      this.#fail(error, performance.now())
     }
   }
 
@@ -143,40 +163,53 @@ export class Pump {
     this.#timer = setTimeout(() => this.#turn(), Math.max(pause, 1))
   }
 
-  /** Returns the ms until there is something to do. */
-  #work (now: number): number {
-    const { pollInterval } = this.#options
+  /**
+   * Returns the ms until there is something to do.
+   *
+   * @param now ms since 1970
+   * @param time ms of this process
+   */
+  #work (now: number, time: number): number {
+    const { pollInterval, lease } = this.#options
     const deliveries = this.#deliveries()
-    if (deliveries.length > 0 && now >= this.#lookAt) {
-      this.#lookAt = now + pollInterval
+    if (deliveries.length > 0 && time >= this.#lookAt) {
+      this.#lookAt = time + Math.min(pollInterval, lease / 3)
       this.#abortRevoked(deliveries)
     }
-    const next = this.#leases.peek()
-    if (next.schedules !== Infinity) this.#loadSchedules()
-    const fires = this.#schedules.ready ? next.schedules : Infinity
-    const due = Math.min(next.jobs, fires, deliveries.length > 0 ? this.#renewAt : Infinity)
-    if (due <= now || deliveries.some(({ entry }) => entry !== undefined) || this.#hungry().length > 0) {
-      this.#write(deliveries, now)
+    const { due, firstLease, lastLease, schedule } = this.#peek()
+    if (schedule !== null) this.#loadSchedules()
+    const fires = this.#schedules.ready ? timeOf(schedule) : Infinity
+    const renewAt = deliveries.length > 0 ? this.#renewAt : Infinity
+    const pause = Math.min(timeOf(due) - now, fires - now, renewAt - time)
+    const areLate = timeOf(firstLease) <= now || Number(lastLease) > now + lease
+    const hasToWrite = pause <= 0 || (areLate && this.#suspects.isDue(time)) ||
+      deliveries.some(({ entry }) => entry !== undefined) || this.#hungry().length > 0
+    if (hasToWrite) {
+      this.#write(deliveries, now, time)
       // More may be due, or wait for the room that is left.
       this.wake()
     }
-    return Math.min(pollInterval, due - now)
+    return Math.min(pollInterval, pause, areLate ? this.#suspects.pause : Infinity)
   }
 
-  #write (deliveries: SqliteDelivery[], now: number): void {
+  #peek (): Peeked {
+    return this.#connection.all<Peeked>(PEEK, this.#queues(), this.#schedules.unreadable)[0]!
+  }
+
+  #write (deliveries: SqliteDelivery[], now: number, time: number): void {
     const ended = deliveries.filter(({ entry }) => entry !== undefined)
-    const renews = now >= this.#renewAt
+    const renews = time >= this.#renewAt
     const { claims, expired, dropped } = this.#connection.transaction(() => {
       const dropped = new Set(ended.filter(({ lease, entry }) => !this.#leases.record(lease, entry!, now)))
       if (renews && deliveries.length > 0) this.#leases.renew(deliveries.map(({ lease }) => lease), now)
       this.#leases.awake(now)
-      const expired = this.#leases.expire(now)
-      if (this.#schedules.ready) this.#schedules.fire(now)
+      const expired = this.#suspects.isDue(time) ? this.#suspects.expire(now, time) : 0
+      if (this.#schedules.ready) this.#schedules.fire(this.#queues(), now)
       const claims = this.#hungry()
         .map(consumer => ({ consumer, leases: this.#leases.claim(consumer.queue, consumer.room, now) }))
       return { claims, expired, dropped }
     })
-    if (renews) this.#renewAt = now + this.#options.lease / 3
+    if (renews) this.#renewAt = time + this.#options.lease / 3
     this.#tell(ended, dropped, expired)
     for (const consumer of this.#consumers) consumer.forget(ended)
     for (const { consumer, leases } of claims) for (const lease of leases) consumer.deliver(lease)
@@ -217,14 +250,15 @@ export class Pump {
     this.#log.cured('jobs are taken, and outcomes recorded, again', TURN)
   }
 
-  #fail (error: unknown, now: number): void {
+  #fail (error: unknown, time: number): void {
     const busy = isBusy(error)
+    this.#suspects.forget()
     if (!busy) {
       this.#trouble ??= error as Error
       this.#log.trouble(error, 'no job can be taken and no outcome recorded, which is tried again', {}, TURN)
     }
-    this.#failingSince ??= now
-    if (now - this.#failingSince > this.#options.lease) this.#giveUpClosed()
+    this.#failingSince ??= time
+    if (time - this.#failingSince > this.#options.lease) this.#giveUpClosed()
     this.#sleep(busy ? Math.random() * BUSY_PAUSE : this.#options.pollInterval)
   }
 
@@ -239,7 +273,16 @@ export class Pump {
     return [...this.#consumers].filter(({ queue, room }) => room > 0 && this.#leases.hasPending(queue))
   }
 
+  /** As JSON. */
+  #queues (): string {
+    return JSON.stringify(Array.from(this.#consumers).filter(({ closed }) => !closed).map(({ queue }) => queue))
+  }
+
   #deliveries (): SqliteDelivery[] {
     return [...this.#consumers].flatMap(({ deliveries }) => [...deliveries])
   }
+}
+
+function timeOf (value: number | null): number {
+  return value === null ? Infinity : Number(value)
 }

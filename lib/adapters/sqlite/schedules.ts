@@ -3,6 +3,7 @@ import type { Schedule } from '../../../types/index.ts'
 import { FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import { keyedId } from '../../uuid.ts'
 import { importPeer } from '../kit/peer.ts'
+import type { TroubleLog } from '../kit/trouble-log.ts'
 import type { Connection } from './connection.ts'
 import { insert } from './enqueue.ts'
 import { DUE_SCHEDULES, PUT_SCHEDULE, REMOVE_SCHEDULE, SET_DUE } from './statements.ts'
@@ -18,6 +19,15 @@ interface DueSchedule {
   due: number
 }
 
+/** A job of a schedule, and its next time. */
+interface Firing {
+  readonly data: string
+  readonly next: number | null
+}
+
+/** ms. Somebody may have set the schedule anew. */
+const READ_AGAIN = 60_000
+
 function importCroner (): Promise<{ Cron: typeof Cron }> {
   return importPeer('sqlite', 'croner', () => import('croner'))
 }
@@ -25,12 +35,16 @@ function importCroner (): Promise<{ Cron: typeof Cron }> {
 /** Jobs that are enqueued again and again, by whichever worker is first. */
 export class Schedules {
   readonly #connection: Connection
+  readonly #log: TroubleLog
   readonly #import: typeof importCroner
+  /** Names of those that this process cannot read, with the time at which it tries again. */
+  readonly #unreadable = new Map<string, number>()
   #Cron: typeof Cron | undefined
   #loading: Promise<void> | undefined
 
-  constructor (connection: Connection, load: typeof importCroner = importCroner) {
+  constructor (connection: Connection, log: TroubleLog, load: typeof importCroner = importCroner) {
     this.#connection = connection
+    this.#log = log
     this.#import = load
   }
 
@@ -57,18 +71,40 @@ export class Schedules {
     return await this.#connection.write(() => this.#connection.run(REMOVE_SCHEDULE, name)) > 0
   }
 
+  /** The names of those that this process cannot read, as JSON: they stay due, for others that can. */
+  get unreadable (): string {
+    const time = performance.now()
+    for (const [name, until] of this.#unreadable) if (until <= time) this.#unreadable.delete(name)
+    return JSON.stringify([...this.#unreadable.keys()])
+  }
+
   /**
-   * Enqueues what is due, once however many times were missed. Call it in a transaction, which keeps two
-   * workers from doing it for the same time.
+   * Enqueues what is due for these queues, once however many times were missed: of a queue that nobody works on, no
+   * jobs pile up. Call it in a transaction, which keeps two workers from doing it for the same time.
+   *
+   * @param queues as JSON
    */
-  fire (now: number): void {
-    for (const schedule of this.#connection.all<DueSchedule>(DUE_SCHEDULES, now)) {
-      const { name, cron, timezone, queue, task, priority, due } = schedule
-      const data = JSON.stringify({ ...JSON.parse(schedule.data), enqueuedAt: now })
+  fire (queues: string, now: number): void {
+    for (const schedule of this.#connection.all<DueSchedule>(DUE_SCHEDULES, now, queues, this.unreadable)) {
+      const { name, queue, task, priority, due } = schedule
+      const firing = this.#read(schedule, now)
+      if (firing === undefined) continue
       // The same in all processes.
       const id = keyedId('schedule', name, due)
-      insert(this.#connection, { id, queue, task, priority: Number(priority), delay: 0 }, data)
-      this.#connection.run(SET_DUE, this.#next(cron, timezone, now), name)
+      insert(this.#connection, { id, queue, task, priority: Number(priority), delay: 0 }, firing.data)
+      this.#connection.run(SET_DUE, firing.next, name)
+    }
+  }
+
+  /** Another release, or another version of croner or of the time zones, may have stored it. */
+  #read ({ name, cron, timezone, data, queue, task }: DueSchedule, now: number): Firing | undefined {
+    try {
+      const stored = JSON.parse(data) as object
+      return { data: JSON.stringify({ ...stored, enqueuedAt: now }), next: this.#next(cron, timezone, now) }
+    } catch (err) {
+      this.#unreadable.set(name, performance.now() + READ_AGAIN)
+      const message = `the schedule "${name}" cannot be read here, and is left to other workers`
+      this.#log.trouble(err, message, { queue, task }, `schedule ${name}`)
     }
   }
 

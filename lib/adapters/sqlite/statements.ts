@@ -12,7 +12,7 @@ export const FIND: string = `
   from background_tasks_jobs where id = ?`
 
 export const CANCEL: string = `
-  update background_tasks_jobs set state = 'cancelled', error = ?, ended_at = ?
+  update background_tasks_jobs set state = 'cancelled', error = null, ended_at = ?
   where id = ? and state in ('pending', 'scheduled', 'retrying')`
 
 export const ASK_TO_CANCEL: string =
@@ -35,17 +35,22 @@ export const AWAKE: string = `
     order by due limit ${BATCH}
   )`
 
-export const EXPIRE: string = `
-  update background_tasks_jobs
-  set state = iif(cancelling, 'cancelled', 'pending'), ended_at = iif(cancelling, ?, null), stalls = stalls + 1,
-    lease = null
-  where state = 'running' and lease <= ?`
+/** Late by this clock, or so far ahead of it that one of the two has been set. */
+export const SUSPECTS: string = `
+  select sequence, deliveries, lease from background_tasks_jobs where state = 'running' and lease <= ?
+  union all
+  select sequence, deliveries, lease from background_tasks_jobs where state = 'running' and lease > ?
+  limit ${BATCH}`
+
+/** Of these queues, and not among these names. */
+const READABLE = 'queue in (select value from json_each(?)) and name not in (select value from json_each(?))'
 
 export const PEEK: string = `
   select
     (select min(due) from background_tasks_jobs where state in ('scheduled', 'retrying')) as due,
-    (select min(lease) from background_tasks_jobs where state = 'running') as lease,
-    (select min(due) from background_tasks_schedules) as schedule`
+    (select min(lease) from background_tasks_jobs where state = 'running') as firstLease,
+    (select max(lease) from background_tasks_jobs where state = 'running') as lastLease,
+    (select min(due) from background_tasks_schedules where ${READABLE}) as schedule`
 
 export const HAS_PENDING: string = "select 1 from background_tasks_jobs where queue = ? and state = 'pending' limit 1"
 
@@ -68,7 +73,12 @@ export const REVOKED: string = `
     on job.sequence = held.value ->> 0 and job.deliveries = held.value ->> 1 and job.state = 'running'
   where job.sequence is null or job.cancelling`
 
-export const RELEASE: string = `update background_tasks_jobs set state = 'pending', lease = null ${HELD}`
+/** To the next worker, unless it was to be cancelled. */
+const GIVE_BACK = "state = iif(cancelling, 'cancelled', 'pending'), ended_at = iif(cancelling, ?, null), lease = null"
+
+export const EXPIRE: string = `update background_tasks_jobs set ${GIVE_BACK}, stalls = stalls + 1 ${HELD}`
+
+export const RELEASE: string = `update background_tasks_jobs set ${GIVE_BACK} ${HELD}`
 
 export const PROGRESS: string = `update background_tasks_jobs set progress = ? ${HELD}`
 
@@ -90,7 +100,7 @@ export const REMOVE_SCHEDULE: string = 'delete from background_tasks_schedules w
 
 export const DUE_SCHEDULES: string = `
   select name, cron, timezone, queue, task, data, priority, due
-  from background_tasks_schedules where due <= ? limit 100`
+  from background_tasks_schedules where due <= ? and ${READABLE} limit 100`
 
 export const SET_DUE: string = 'update background_tasks_schedules set due = ? where name = ?'
 

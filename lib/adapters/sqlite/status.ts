@@ -2,6 +2,7 @@ import type { Cancellation, JobError, JobInfo, JobState } from '../../../types/i
 import { FST_ERR_BGT_CANCELLED } from '../../errors.ts'
 import { describeFailure } from '../../failure.ts'
 import { toJobInfo } from '../kit/job-info.ts'
+import { readJson } from '../kit/stored-json.ts'
 import type { Connection } from './connection.ts'
 import { ASK_TO_CANCEL, CANCEL, FIND } from './statements.ts'
 
@@ -33,20 +34,24 @@ export function find (connection: Connection, id: string): JobInfo | null {
     attempts: Number(attempts),
     owner: fromColumn(found.owner, String),
     enqueuedAt: Number(enqueuedAt),
-    progress: fromColumn(progress, JSON.parse),
-    result: fromColumn(result, JSON.parse),
-    error: fromColumn(error, JSON.parse) as JobError | undefined,
+    progress: fromColumn(progress, readJson),
+    result: fromColumn(result, readJson),
+    error: (fromColumn(error, readJson) as JobError | undefined) ?? errorOf(state, task),
     startedAt: fromColumn(found.started_at, Number),
     endedAt: fromColumn(found.ended_at, Number)
   })
+}
+
+/** A worker died, or gave the job back, before it could record the end that somebody had asked for. */
+function errorOf (state: JobState, task: string): JobError | undefined {
+  return state === 'cancelled' ? describeFailure(new FST_ERR_BGT_CANCELLED(task)) : undefined
 }
 
 /** Call it in a transaction. */
 export function cancel (connection: Connection, id: string): Cancellation {
   const job = find(connection, id)
   if (job === null) return 'not-found'
-  const error = JSON.stringify(describeFailure(new FST_ERR_BGT_CANCELLED(job.task)))
-  if (connection.run(CANCEL, error, Date.now(), id) > 0) return 'cancelled'
+  if (connection.run(CANCEL, Date.now(), id) > 0) return 'cancelled'
   return connection.run(ASK_TO_CANCEL, id) > 0 ? 'running' : 'finished'
 }
 

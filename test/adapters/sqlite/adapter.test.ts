@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { chmodSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { sqlite, type SqliteOptions } from '../../../lib/adapters/sqlite/index.ts'
 import { isAmbiguous, isBusy, openFile } from '../../../lib/adapters/sqlite/driver.ts'
@@ -109,7 +110,7 @@ await t.test('durability', async t => {
     t.same(database.prepare('select * from seen').all(), [{ synchronous: 2, timeout: 0 }])
     t.same(database.prepare('pragma busy_timeout').all(), [{ timeout: 4000 }])
     t.same(database.prepare('pragma synchronous').all(), [{ synchronous: 1 }])
-    t.match(await adapter.health(), { ok: true, warnings: [/synchronous = NORMAL or OFF.*"tx".*set it to FULL/] })
+    t.match(await adapter.health(), { ok: true, warnings: [/may be read by other users.*chmod 600/, /synchronous = NORMAL or OFF.*"tx".*set it to FULL/] })
     await adapter.close()
     t.same(database.prepare('select 1 as one').all(), [{ one: 1 }], 'and it stays open')
   })
@@ -129,6 +130,52 @@ await t.test('durability', async t => {
     adapter.native!.exec('pragma journal_mode = delete')
     t.match(await adapter.health(), { warnings: [/journal_mode is "delete".*WAL/] })
   })
+})
+
+await t.test('the file', async t => {
+  const mode = (path: string): number => statSync(path).mode & 0o777
+
+  await t.test('is made for its owner only, and so are those beside it', async t => {
+    const stage = new Stage(t)
+    const adapter = await stage.start()
+    await adapter.enqueue([makeJob()])
+    for (const end of ['', '-wal', '-shm']) t.equal(mode(stage.file + end), 0o600, end)
+    t.match(await adapter.health(), { ok: true, warnings: [] })
+    chmodSync(stage.file, 0o640)
+    t.match(await adapter.health(), { ok: true, warnings: [/may be read by other users.*chmod 600/] })
+  })
+
+  for (const [what, spoil] of Object.entries({
+    deleted: (file: string) => rmSync(file),
+    replaced: (file: string) => { renameSync(file, `${file}.old`); writeFileSync(file, '') }
+  })) {
+    await t.test(`is missed where it was ${what}`, async t => {
+      const stage = new Stage(t)
+      const adapters = [await stage.start(), await stage.start({ database: stage.connect() })]
+      for (const adapter of adapters) await adapter.enqueue([makeJob()])
+      spoil(stage.file)
+      for (const adapter of adapters) {
+        await t.rejects(adapter.enqueue([makeJob()]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, message: /deleted or replaced/ })
+        await t.rejects(adapter.enqueue(makeJobs(2)), { ambiguous: false, message: /deleted or replaced/ })
+        t.match(await adapter.health(), { ok: false, error: /deleted or replaced/ })
+      }
+      await adapters[0]!.work('mail', complete, { concurrency: 1 })
+      t.match(await stage.line(/no job can be taken and no outcome recorded/), { err: { message: /deleted or replaced/ } })
+    })
+  }
+})
+
+await t.test('many jobs at once leave turns of the event loop to others', async t => {
+  const adapter = await new Stage(t).start()
+  let turns = 0
+  const count = (): void => {
+    turns++
+    counting = setImmediate(count)
+  }
+  let counting = setImmediate(count)
+  await adapter.enqueue(makeJobs(5_000))
+  clearImmediate(counting)
+  t.ok(turns >= 10, `${turns} turns for ten writes`)
 })
 
 await t.test('another process that writes holds up neither the event loop nor, once it has ended, a call', async t => {

@@ -64,6 +64,7 @@ await t.test('what a killed worker was running runs again, once', async t => {
   }, { concurrency: 5 })
   await untilState(producer, endless.id, 'completed')
   t.strictSame(ran, [`${endless.id} 2`])
+  t.match(await stage.line(/leases of workers that died, or stood still, have ended/), { level: 40, jobs: 1 })
 })
 
 await t.test('a job that kills its worker each time ends as failed', async t => {

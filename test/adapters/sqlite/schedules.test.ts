@@ -6,11 +6,12 @@ import { Leases } from '../../../lib/adapters/sqlite/leases.ts'
 import { Pump } from '../../../lib/adapters/sqlite/pump.ts'
 import { Sweeper } from '../../../lib/adapters/sqlite/retention.ts'
 import { Schedules } from '../../../lib/adapters/sqlite/schedules.ts'
+import { Suspects } from '../../../lib/adapters/sqlite/suspects.ts'
 import { retentionDefaults } from '../../../lib/adapters/kit/retention.ts'
 import { TroubleLog } from '../../../lib/adapters/kit/trouble-log.ts'
 import type { ActiveJob, JobData, Schedule } from '../../../types/index.ts'
 import { makeJob } from '../../helpers/job.ts'
-import { complete, Stage, until } from '../../helpers/sqlite.ts'
+import { complete, Stage, until, untilState } from '../../helpers/sqlite.ts'
 
 const HOUR = 3_600_000
 
@@ -85,6 +86,83 @@ await t.test('a schedule whose last time has come', async t => {
   t.equal(due(stage), null)
 })
 
+await t.test('a schedule that this process cannot read is told once, and holds up nothing', async t => {
+  const stage = new Stage(t)
+  const adapter = await stage.start()
+  for (const name of ['cron', 'zone', 'data', 'fine']) await adapter.schedule!(hourly({ name }))
+  const past = Date.now() - 1
+  stage.connect().exec(`update background_tasks_schedules set due = ${past};
+    update background_tasks_schedules set cron = '0 0 15X * *' where name = 'cron';
+    update background_tasks_schedules set timezone = 'Mars/Olympus' where name = 'zone';
+    update background_tasks_schedules set data = '{"payload":' where name = 'data'`)
+  const ran: string[] = []
+  await adapter.work('mail', async ({ task }) => {
+    ran.push(task)
+    return complete()
+  }, { concurrency: 1 })
+  await until(() => ran.includes('report'))
+  for (const each of [makeJob(), makeJob()]) {
+    await adapter.enqueue([each])
+    await untilState(adapter, each.id, 'completed')
+  }
+  t.strictSame(ran, ['report', 'welcome', 'welcome'])
+  const left = stage.connect().prepare('select name from background_tasks_schedules where due = ?').all(past) as { name: string }[]
+  t.strictSame(left.map(({ name }) => name).sort(), ['cron', 'data', 'zone'], 'they stay due, for workers that can')
+  t.strictSame(stage.lines.map(({ msg }) => msg).sort(), ['cron', 'data', 'zone'].map(name =>
+    `background task queue: the schedule "${name}" cannot be read here, and is left to other workers`))
+})
+
+await t.test('a schedule is read again after a minute', async t => {
+  const stage = new Stage(t)
+  const adapter = await stage.start()
+  await adapter.schedule!(hourly())
+  const log = new TroubleLog(stage.startOptions.log, 'sqlite')
+  const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
+  const schedules = new Schedules(connection, log)
+  await schedules.load()
+  let time = performance.now()
+  t.capture(performance, 'now', () => time)
+  const fire = (): void => connection.transaction(() => schedules.fire('["mail"]', Date.now()))
+  connection.run("update background_tasks_schedules set due = 1, cron = 'never'")
+  fire()
+  t.equal(schedules.unreadable, '["report"]')
+  connection.run("update background_tasks_schedules set cron = '0 * * * *'")
+  time += 59_999
+  fire()
+  t.equal(due(stage), 1)
+  time += 1
+  fire()
+  t.ok(due(stage)! > 1)
+  t.equal(schedules.unreadable, '[]')
+})
+
+const zones: [string, string, string, string[]][] = [
+  // The clock goes forward from 02:00 to 03:00, and back from 03:00 to 02:00.
+  ['Europe/Berlin', '2027-03-27T12:00:00Z', '30 2 * * *', ['2027-03-28T01:00:00.000Z', '2027-03-29T00:30:00.000Z']],
+  ['Europe/Berlin', '2027-10-30T12:00:00Z', '30 2 * * *', ['2027-10-31T00:30:00.000Z', '2027-11-01T01:30:00.000Z']],
+  ['America/New_York', '2027-03-13T12:00:00Z', '30 2 * * *', ['2027-03-14T07:00:00.000Z', '2027-03-15T06:30:00.000Z']],
+  ['America/New_York', '2027-11-06T12:00:00Z', '30 1 * * *', ['2027-11-07T05:30:00.000Z', '2027-11-08T06:30:00.000Z']]
+]
+
+for (const [timezone, from, cron, expected] of zones) {
+  await t.test(`the night in which the clocks change, ${timezone}, from ${from}: once`, async t => {
+    const stage = new Stage(t)
+    const adapter = await stage.start()
+    await adapter.schedule!(hourly({ cron, timezone }))
+    const log = new TroubleLog(stage.startOptions.log, 'sqlite')
+    const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
+    const schedules = new Schedules(connection, log)
+    await schedules.load()
+    connection.run('update background_tasks_schedules set due = 0')
+    const times: string[] = []
+    for (let now = Date.parse(from); times.length < expected.length; now = due(stage)!) {
+      connection.transaction(() => schedules.fire('["mail"]', now))
+      times.push(new Date(due(stage)!).toISOString())
+    }
+    t.strictSame(times, expected)
+  })
+}
+
 await t.test('what is no schedule', async t => {
   const adapter = await new Stage(t).start()
   const wrong: [Partial<Schedule>, RegExp][] = [
@@ -102,8 +180,8 @@ await t.test('without croner', async t => {
   await producer.schedule!(hourly())
   const log = new TroubleLog(stage.startOptions.log, 'sqlite')
   const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
-  const schedules = new Schedules(connection, () => Promise.reject(new Error('croner is not installed')))
-  const pump = new Pump(connection, new Leases(connection, 10_000, 10), schedules, { pollInterval: 20, lease: 10_000 }, log)
+  const schedules = new Schedules(connection, log, () => Promise.reject(new Error('croner is not installed')))
+  const pump = new Pump(connection, new Leases(connection, 10_000, 10), new Suspects(connection, 10_000, 20), schedules, { pollInterval: 20, lease: 10_000 }, log)
   await t.rejects(schedules.schedule(hourly()), { message: 'croner is not installed' })
   const ran: string[] = []
   const sweeper = new Sweeper(connection, retentionDefaults, log)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { Connection } from '../../../lib/adapters/sqlite/connection.ts'
 import { migrate } from '../../../lib/adapters/sqlite/schema.ts'
-import { AWAKE, CLAIM, DELETE, EXPIRE, HAS_PENDING, PEEK } from '../../../lib/adapters/sqlite/statements.ts'
+import { AWAKE, CLAIM, DELETE, EXPIRE, HAS_PENDING, PEEK, SUSPECTS } from '../../../lib/adapters/sqlite/statements.ts'
 import { makeJob } from '../../helpers/job.ts'
 import { Stage } from '../../helpers/sqlite.ts'
 import { turns } from '../../helpers/timers.ts'
@@ -85,7 +85,8 @@ await t.test('however many jobs are stored, what a worker does again and again r
     claim: [CLAIM, [/SEARCH background_tasks_jobs USING (COVERING )?INDEX background_tasks_pending \(queue=\?\)/]],
     'has pending': [HAS_PENDING, [/SEARCH background_tasks_jobs USING COVERING INDEX background_tasks_pending \(queue=\?\)/]],
     awake: [AWAKE, [/SEARCH background_tasks_jobs USING (COVERING )?INDEX background_tasks_waiting \(due<\?\)/]],
-    expire: [EXPIRE, [/SEARCH background_tasks_jobs USING INDEX background_tasks_running \(lease<\?\)/]],
+    suspects: [SUSPECTS, [/USING (COVERING )?INDEX background_tasks_running \(lease<\?\)/, /USING (COVERING )?INDEX background_tasks_running \(lease>\?\)/]],
+    expire: [EXPIRE, [/SEARCH background_tasks_jobs USING INTEGER PRIMARY KEY/]],
     peek: [PEEK, [/USING INDEX background_tasks_waiting/, /USING COVERING INDEX background_tasks_running/]],
     delete: [DELETE, [/SEARCH background_tasks_jobs USING COVERING INDEX background_tasks_ended \(state=\? AND ended_at<\?\)/]]
   }
