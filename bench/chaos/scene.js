@@ -26,6 +26,8 @@ export class Scene {
   #seed
   #producers
   #workers
+  /** Each comes, in some order, before any comes again. */
+  #toCome = []
 
   constructor (engine, folder, seed) {
     this.#server = new servers[engine](folder)
@@ -86,10 +88,13 @@ export class Scene {
   }
 
   async #strike () {
-    const dice = this.#dice
-    const more = this.#server.kill ? ['killServer', 'killServer'] : ['killWorker']
-    const kinds = ['killWorker', 'killWorker', 'killProducer', 'hang', 'stand', 'plant', 'stepClock', ...more]
-    await this[dice.pick(kinds)](dice)
+    if (this.#toCome.length === 0) {
+      const more = this.#server.kill ? ['killServer', 'killServer'] : ['killWorker']
+      const twice = ['killWorker', 'stepClock', 'plant'].flatMap(kind => [kind, kind])
+      this.#toCome.push('killProducer', 'hang', 'stand', ...twice, ...more)
+    }
+    const [kind] = this.#toCome.splice(this.#dice.below(this.#toCome.length), 1)
+    await this[kind](this.#dice)
   }
 
   async killWorker (dice) {

@@ -5,6 +5,7 @@ import { chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Queue } from 'bullmq'
+import { Redis as Client } from 'ioredis'
 import Database from 'libsql'
 import pg from 'pg'
 
@@ -116,8 +117,9 @@ class Redis extends Server {
     }
     for (const data of FOREIGN) await add(JSON.parse(data), 0)
     await add({}, 1_000)
-    await (await queue.client).hset(queue.toKey(ids.at(-1)), 'data', UNREADABLE)
-    await queue.close()
+    const client = new Client(this.options.connection)
+    await client.hset(queue.toKey(ids.at(-1)), 'data', UNREADABLE)
+    await Promise.all([client.quit(), queue.close()])
     return ids
   }
 
