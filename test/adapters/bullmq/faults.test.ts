@@ -297,3 +297,72 @@ void t.test('A worker that loses its lease is told by its signal, and its verdic
   t.match(signal.reason, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', message: /lease/ })
   end.open({ state: 'failed', error: new Error('too late') })
 })
+
+/** As a task that keeps the loop busy does. */
+function block (ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** A worker with room for two, whose loop stands still until its lock has run out, and which then gets the job again. */
+async function takenAgain (t: Test, server: RedisServer, end: (signal: AbortSignal) => Promise<JobVerdict>): Promise<{ adapter: Started['adapter'], job: Job, begun: number[] }> {
+  const { adapter } = await startBullmq(t, { connection: server.path, lease: 400 })
+  const begun: number[] = []
+  let running = 0
+  const stalled = latch()
+  const job = makeJob()
+  await adapter.work('mail', async ({ signal, attempt }) => {
+    begun.push(attempt)
+    t.equal(++running, 1, 'not twice at once')
+    if (begun.length === 1) {
+      block(600)
+      await stalled.opened
+    }
+    const verdict = await end(signal)
+    running--
+    return verdict
+  }, { concurrency: 2 })
+  const worker = adapter.native.worker('mail')!
+  worker.on('active', ({ attemptsStarted }) => { if (attemptsStarted === 2) stalled.open() })
+  await adapter.enqueue([job])
+  await stalled.opened
+  return { adapter, job, begun }
+}
+
+void t.test('A loop that stands still for longer than the lease: a job that comes again runs on, once', { skip }, async t => {
+  const server = await serve(t)
+  const { adapter, job, begun } = await takenAgain(t, server, () => Promise.resolve({ state: 'completed', result: 'done' }))
+  await ended({ connection: server.path }, 'completed')
+  t.match(await adapter.status!(job.id), { state: 'completed', result: 'done' })
+  t.strictSame(begun, [1])
+})
+
+void t.test('A job that ends as its lease was lost, and came again, begins anew once it has ended', { skip }, async t => {
+  const server = await serve(t)
+  let ends = 0
+  const { adapter, job, begun } = await takenAgain(t, server, async signal => {
+    if (++ends > 1) return completed
+    if (!signal.aborted) await once(signal, 'abort')
+    return { state: 'cancelled', error: signal.reason as Error }
+  })
+  await ended({ connection: server.path }, 'completed')
+  t.match(await adapter.status!(job.id), { state: 'completed', attempts: 1 })
+  t.strictSame(begun, [1, 1])
+})
+
+void t.test('A job whose worker has died after it was cancelled does not run again', { skip }, async t => {
+  build()
+  const server = await serve(t)
+  const { adapter } = await startBullmq(t, { connection: server.path, lease: 400 })
+  const job = makeJob()
+  await adapter.enqueue([job])
+  await new Child(t, 'test/fixtures/bullmq-worker.js', [server.path, '400', '10']).exit
+  t.equal(await adapter.cancel!(job.id), 'running')
+  const wished = latch<boolean>()
+  await adapter.work('mail', ({ signal }) => {
+    wished.open(signal.aborted)
+    return Promise.resolve({ state: 'cancelled', error: signal.reason as Error })
+  }, { concurrency: 1 })
+  t.equal(await wished.opened, true, 'its signal has aborted from the start')
+  await ended({ connection: server.path }, 'completed')
+  t.match(await adapter.status!(job.id), { state: 'cancelled' })
+})
