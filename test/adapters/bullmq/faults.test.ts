@@ -322,7 +322,8 @@ async function takenAgain (t: Test, server: RedisServer, end: (signal: AbortSign
     return verdict
   }, { concurrency: 2 })
   const worker = adapter.native.worker('mail')!
-  worker.on('active', ({ attemptsStarted }) => { if (attemptsStarted === 2) stalled.open() })
+  // The event comes before the job does.
+  worker.on('active', ({ attemptsStarted }) => { if (attemptsStarted === 2) setImmediate(() => stalled.open()) })
   await adapter.enqueue([job])
   await stalled.opened
   return { adapter, job, begun }
