@@ -58,7 +58,9 @@ export class BullmqAdapter implements QueueAdapter<BullmqNative> {
   /** @throws FST_ERR_BGT_INVALID_OPTIONS, FST_ERR_BGT_MISSING_PEER */
   async start (options: StartOptions): Promise<void> {
     const engine = await Engine.load(this.#options, options)
-    await (this.#opened.start(engine) ? engine.connection.tried() : engine.close())
+    if (!this.#opened.start(engine)) return engine.close()
+    await engine.connection.tried()
+    await engine.checkServer()
   }
 
   async enqueue (jobs: readonly Job[], context: EnqueueContext = {}): Promise<Receipt[]> {

@@ -25,7 +25,14 @@ export interface Observer {
 const PATIENCE = 250
 
 /** Redis's answers, before it runs anything, when it takes no writes. Redis 6 has the word amid the message. */
-const refusal = /\b(OOM|MISCONF|READONLY|LOADING|NOAUTH|NOPERM|MASTERDOWN|BUSY|NOREPLICAS)\b/
+const refusal =
+  /\b(OOM|MISCONF|READONLY|LOADING|NOAUTH|WRONGPASS|NOPERM|MASTERDOWN|BUSY|NOREPLICAS|CLUSTERDOWN|CROSSSLOT|TRYAGAIN)\b/
+
+/** The answers of a cluster's node that name another one, by its address. */
+const redirection = /\b(MOVED|ASK) \d+ /
+
+export const NO_CLUSTER =
+  'this is a Redis Cluster, which is not supported: use one Redis, or one behind Sentinels'
 
 /** ioredis's message for a command that it did not send. */
 const unsent = /^Stream isn't writeable/
@@ -35,9 +42,12 @@ const WORKER_SILENCE = 30_000
 
 /** Of a command that failed. It may have been run all the same, unless the error says otherwise. */
 export function asUnavailable (error: unknown): Unavailable {
+  if (isUnavailable(error)) return error
   const { name, message } = error as Error
-  const refused = name === 'ReplyError' && refusal.test(message)
-  return isUnavailable(error) ? error : unavailable(message, !refused && !unsent.test(message), error)
+  const isReply = name === 'ReplyError'
+  if (isReply && redirection.test(message)) return unavailable(NO_CLUSTER, false, error)
+  const refused = isReply && refusal.test(message)
+  return unavailable(message, !refused && !unsent.test(message), error)
 }
 
 function open (

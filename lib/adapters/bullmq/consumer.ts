@@ -1,15 +1,20 @@
 import type { Job, Worker } from 'bullmq'
-import type { CloseOptions, Consumer, RunJob, WorkOptions } from '../../../types/index.ts'
+import type { CloseOptions, Consumer, JobVerdict, RunJob, WorkOptions } from '../../../types/index.ts'
 import { within } from '../../time.ts'
 import { endInTime } from '../kit/closing.ts'
-import { BullmqDelivery } from './delivery.ts'
+import type { Delivery } from '../kit/delivery.ts'
+import { BullmqDelivery, giveBack } from './delivery.ts'
 import type { Engine } from './engine.ts'
 import { stalledReason } from './failure.ts'
 import { record } from './verdicts.ts'
+import { readingWorker } from './worker.ts'
 import { WorkerClient } from './worker-client.ts'
 
 /** ms that closing waits for Redis to record what has ended. */
 const LAST_CALL = 1_000
+
+/** Bells that are kept, of jobs that are on their way here, or that other workers have. */
+const MAX_BELLS = 1_000
 
 /** Runs the jobs of one queue, by a Worker of BullMQ. */
 export class BullmqConsumer implements Consumer {
@@ -18,6 +23,9 @@ export class BullmqConsumer implements Consumer {
   readonly #client: WorkerClient
   readonly #run: RunJob
   readonly #deliveries = new Map<string, BullmqDelivery>()
+  /** Ids of jobs that were not here when their bell rang. */
+  readonly #bells = new Set<string>()
+  readonly #looks: NodeJS.Timeout
   #onIdle: (() => void) | undefined = undefined
   #closed: Promise<void> | undefined = undefined
 
@@ -26,7 +34,7 @@ export class BullmqConsumer implements Consumer {
     this.#engine = engine
     this.#client = new WorkerClient(bullmq, workerClient, engine)
     this.#run = run
-    this.worker = new bullmq.Worker(queue, (job, token) => this.#process(job, token!), {
+    this.worker = new (readingWorker(bullmq))(queue, (job, token) => this.#process(job, token!), {
       runRetryDelay: 1_000,
       lockDuration: lease,
       stalledInterval: lease / 4,
@@ -40,8 +48,11 @@ export class BullmqConsumer implements Consumer {
       connection: this.#client.client
     })
     this.#listen()
-    engine.onCancelled.add(this.#cancel)
-    engine.hearCancelled()
+    engine.onBell.add(this.#hear)
+    engine.hearBells()
+    // About when BullMQ renews the locks: a bell may not have been heard.
+    const interval = this.worker.opts.lockDuration! / 4
+    this.#looks = setInterval(() => { void this.#look([...this.#deliveries.keys()]) }, interval)
   }
 
   get queue (): string {
@@ -68,8 +79,21 @@ export class BullmqConsumer implements Consumer {
     })
   }
 
-  readonly #cancel = (queue: string, id: string): void => {
-    if (queue === this.queue) this.#deliveries.get(id)?.job.abort('cancelled')
+  readonly #hear = (queue: string, id: string): void => {
+    if (queue !== this.queue) return
+    if (this.#deliveries.has(id)) {
+      void this.#look([id])
+      return
+    }
+    this.#bells.add(id)
+    if (this.#bells.size > MAX_BELLS) this.#bells.delete(this.#bells.values().next().value!)
+  }
+
+  /** Aborts those that are to be cancelled, as the store says. */
+  async #look (ids: string[]): Promise<void> {
+    // Without an answer the next look has to do: that Redis is away is told by its connection.
+    const wished = await this.#engine.wished(this.queue, ids).catch(() => [])
+    for (const id of wished) this.#deliveries.get(id)?.job.abort('cancelled')
   }
 
   /** `worker.close()` has no deadline, and no `close(true)` can follow it. So this waits, and then closes by force. */
@@ -80,24 +104,44 @@ export class BullmqConsumer implements Consumer {
     const inTime = await endInTime(idle, grace) && await within(LAST_CALL, paused)
     if (!inTime) await within(LAST_CALL, this.#giveBack())
     await within(LAST_CALL, this.worker.close(true))
-    this.#engine.onCancelled.delete(this.#cancel)
+    clearInterval(this.#looks)
+    this.#engine.onBell.delete(this.#hear)
     this.#client.close()
   }
 
   async #process (taken: Job, token: string): Promise<unknown> {
     const { bullmq } = this.#engine
-    const delivery = new BullmqDelivery(this.queue, taken)
+    const running = this.#deliveries.get(taken.id!)
     // It was on its way when the worker was told to stop.
-    if (this.#closed !== undefined) {
-      await delivery.giveBack()
+    if (this.#closed !== undefined && running === undefined) {
+      await giveBack(taken)
       throw new bullmq.WaitingError()
     }
-    const { job } = delivery
-    this.#deliveries.set(job.id, delivery)
-    const verdict = await this.#run(job)
-    this.#deliveries.delete(job.id)
-    if (this.#deliveries.size === 0) this.#onIdle?.()
+    running?.adopt(taken)
+    const delivery = running ?? this.#begin(taken)
+    const verdict = await delivery.verdictFor(taken)
+    if (verdict === undefined) throw new bullmq.WaitingError()
     return record(taken, token, verdict, bullmq)
+  }
+
+  #begin (taken: Job): BullmqDelivery {
+    // A wish is stored once a job has been taken: the first worker to have it needs no look without a bell.
+    const mayBeWished = this.#bells.delete(taken.id!) || taken.attemptsStarted > 1
+    const delivery = new BullmqDelivery(this.queue, taken, job => this.#perform(job, mayBeWished))
+    this.#deliveries.set(taken.id!, delivery)
+    return delivery
+  }
+
+  async #perform (job: Delivery, mayBeWished: boolean): Promise<JobVerdict> {
+    try {
+      // First comes the delivery, which the look finds.
+      await Promise.resolve()
+      if (mayBeWished) await this.#look([job.id])
+      return await this.#run(job)
+    } finally {
+      this.#deliveries.delete(job.id)
+      if (this.#deliveries.size === 0) this.#onIdle?.()
+    }
   }
 
   async #giveBack (): Promise<void> {

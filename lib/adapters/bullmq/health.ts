@@ -1,20 +1,42 @@
 import type { Redis } from 'ioredis'
 import type { Health } from '../../../types/index.ts'
-import type { Connection } from './connection.ts'
+import { asUnavailable, type Connection, NO_CLUSTER } from './connection.ts'
 
-/** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE, or as ioredis does. */
-export async function healthOf ({ connection }: { connection: Connection }): Promise<Health> {
+/** The part of the engine that is asked. */
+interface Asked {
+  readonly connection: Connection
+  readonly options: { readonly prefix: string }
+}
+
+/** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
+export async function healthOf (asked: Asked): Promise<Health> {
+  try {
+    return await ask(asked)
+  } catch (error) {
+    throw asUnavailable(error)
+  }
+}
+
+async function ask ({ connection, options }: Asked): Promise<Health> {
   await connection.ready()
+  const { client } = connection
+  const settings = await settingsOf(client)
+  const warnings = warningsOf(settings)
+  if (isCluster(settings)) return { ok: false, warnings, error: NO_CLUSTER }
   const began = performance.now()
-  await connection.client.ping()
-  const latency = performance.now() - began
-  return { ok: true, latency, warnings: warningsOf(await settingsOf(connection.client)) }
+  // As jobs are stored: a replica, a server without room or one that cannot write to its disk refuses it.
+  await client.set(`${options.prefix}:health`, '', 'PX', 1)
+  return { ok: true, latency: performance.now() - began, warnings }
 }
 
 /** By INFO: hosted servers often have no CONFIG. */
-async function settingsOf (client: Redis): Promise<Map<string, string>> {
+export async function settingsOf (client: Redis): Promise<Map<string, string>> {
   const info = await client.info()
   return new Map(Array.from(info.matchAll(/^([^#:\s]+):(.*?)\r?$/gm), ([, key, value]) => [key!, value!]))
+}
+
+export function isCluster (settings: Map<string, string>): boolean {
+  return settings.get('cluster_enabled') === '1'
 }
 
 function warningsOf (settings: Map<string, string>): string[] {

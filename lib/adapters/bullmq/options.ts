@@ -8,11 +8,11 @@ import { retentionDefaults, retentionSchema, type RetentionOptions } from '../ki
 
 export interface BullmqOptions {
   /**
-   * A URL (`redis://`, `rediss://`, or the path of a socket), or options of ioredis. Its own connections are made
-   * from them.
+   * A URL (`redis://`, `rediss://`, or the path of a socket), or options of ioredis, also with its `sentinels`. Its
+   * own connections are made from them. A Redis Cluster is refused.
    */
   connection: string | RedisOptions
-  /** The beginning of all keys. For a cluster, a `{hash tag}`. Default `bull`, which is BullMQ's own. */
+  /** The beginning of all keys. Default `bull`, which is BullMQ's own. */
   prefix?: string
   /**
    * ms from 100 on. The job of a worker that has died is delivered again after this time and a quarter of it.

@@ -2,25 +2,32 @@ import type { IRedisClient } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Cancellation } from '../../../types/index.ts'
 
+/** The field of a job that is to be cancelled. */
+export const WISH = 'bgt:cancel'
+
 /**
- * KEYS: job, delayed, prioritized, wait, paused, completed, events, lock. ARGV: id, now, result, channel, news.
+ * KEYS: job, delayed, prioritized, wait, paused, completed, events, lock. ARGV: id, now, result, channel, news, and
+ * `taken` for a child that BullMQ could not remove.
  * A job that waits goes to the completed ones. On a child in a flow its parent depends: BullMQ has to remove it. And a
- * schedule goes on with the job that waits: only its end can end that.
+ * schedule goes on with the job that waits: only its end can end that. Of a job that runs the wish is kept with it,
+ * for the worker that has it, or the next one; the message only says that there is one.
  */
 const cancel = `
 local call = redis.call
+local function wish ()
+  call('HSET', KEYS[1], '${WISH}', '1')
+  call('PUBLISH', ARGV[4], ARGV[5])
+  return 'running'
+end
 if call('EXISTS', KEYS[1]) == 0 then return 'not-found' end
 if call('HEXISTS', KEYS[1], 'finishedOn') == 1 then return 'finished' end
 if call('EXISTS', KEYS[8]) == 0 then
   if call('HEXISTS', KEYS[1], 'rjk') == 1 then return 'not-found' end
-  if call('HEXISTS', KEYS[1], 'parentKey') == 1 then return 'child' end
+  if call('HEXISTS', KEYS[1], 'parentKey') == 1 then return ARGV[6] == 'taken' and wish() or 'child' end
 end
 local delayed = call('ZREM', KEYS[2], ARGV[1]) + call('ZREM', KEYS[3], ARGV[1])
 local waiting = call('LREM', KEYS[4], 1, ARGV[1]) + call('LREM', KEYS[5], 1, ARGV[1])
-if delayed + waiting == 0 then
-  call('PUBLISH', ARGV[4], ARGV[5])
-  return 'running'
-end
+if delayed + waiting == 0 then return wish() end
 call('HSET', KEYS[1], 'returnvalue', ARGV[3], 'finishedOn', ARGV[2])
 call('ZADD', KEYS[6], ARGV[2], ARGV[1])
 local event = { 'event', 'completed', 'jobId', ARGV[1], 'returnvalue', ARGV[3], 'prev', 'waiting' }

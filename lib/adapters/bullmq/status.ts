@@ -7,12 +7,13 @@ import type { Engine } from './engine.ts'
 import { readFailure, stalledReason } from './failure.ts'
 import { readResult, toCancelledResult } from './result.ts'
 import type { Inspected } from './scripts.ts'
+import { readJson } from './stored-json.ts'
 
-/** The fields of a job as BullMQ stores them, all strings. */
+/** The fields of a job as BullMQ stores them, all strings. One that others have stored may lack any. */
 interface Fields {
-  readonly name: string
-  readonly data: string
-  readonly timestamp: string
+  readonly name?: string
+  readonly data?: string
+  readonly timestamp?: string
   readonly atm?: string
   readonly stc?: string
   readonly progress?: string
@@ -49,19 +50,19 @@ export async function cancel (engine: Engine, id: string): Promise<Cancellation>
 function infoOf (id: string, queue: string, [state, list]: Inspected): JobInfo | null {
   if (list.length === 0) return null
   const fields = toFields(list)
-  const data = JSON.parse(fields.data) as JobData
+  const { owner, enqueuedAt } = (readJson(fields.data) ?? {}) as Partial<JobData>
   const attemptsMade = Number(fields.atm ?? 0)
-  const ending = readResult(fields.returnvalue ?? 'null')
+  const ending = readResult(fields.returnvalue)
   const cancelled = 'cancelled' in ending ? ending.cancelled : undefined
   return toJobInfo({
     id,
-    task: fields.name,
+    task: fields.name ?? '',
     queue,
     state: cancelled === undefined ? stateOf(state, attemptsMade) : 'cancelled',
     attempts: state === 'running' ? attemptsMade + 1 : attemptsMade,
-    owner: data.owner,
-    enqueuedAt: data.enqueuedAt ?? Number(fields.timestamp),
-    progress: fromField(fields.progress, JSON.parse),
+    owner: typeof owner === 'string' ? owner : undefined,
+    enqueuedAt: typeof enqueuedAt === 'number' ? enqueuedAt : Number(fields.timestamp ?? 0),
+    progress: readJson(fields.progress),
     result: 'result' in ending ? ending.result : undefined,
     error: cancelled ?? (state === 'completed' ? undefined : failureOf(fields)),
     startedAt: fromField(fields.processedOn, Number),
@@ -76,7 +77,7 @@ function fromField<Value> (field: string | undefined, read: (field: string) => V
 function toFields (list: string[]): Fields {
   const fields: Record<string, string> = {}
   for (let i = 0; i < list.length; i += 2) fields[list[i]!] = list[i + 1]!
-  return fields as unknown as Fields
+  return fields
 }
 
 function stateOf (state: Inspected[0], attemptsMade: number): JobState {
@@ -85,9 +86,9 @@ function stateOf (state: Inspected[0], attemptsMade: number): JobState {
   return state
 }
 
-function failureOf ({ name, stc, failedReason, stacktrace }: Fields): JobError | undefined {
+function failureOf ({ name = '', stc, failedReason, stacktrace }: Fields): JobError | undefined {
   if (failedReason === undefined) return undefined
   if (failedReason === stalledReason) return describeFailure(new FST_ERR_BGT_STALLED(name, Number(stc)))
-  const stacks = JSON.parse(stacktrace ?? '[]') as string[]
-  return readFailure(failedReason, stacks.at(-1) ?? '')
+  const stacks = readJson(stacktrace)
+  return readFailure(failedReason, Array.isArray(stacks) ? String(stacks.at(-1) ?? '') : '')
 }

@@ -1,7 +1,10 @@
+import { setTimeout } from 'node:timers/promises'
 import { FlowProducer } from 'bullmq'
 import { pino } from 'pino'
 import t from 'tap'
+import { asUnavailable } from '../../../lib/adapters/bullmq/connection.ts'
 import { bullmq } from '../../../lib/adapters/bullmq/index.ts'
+import { toVerdictError } from '../../../lib/failure.ts'
 import type { Scripts } from '../../../lib/adapters/bullmq/scripts.ts'
 import type { ActiveJob, Job, JobVerdict, Schedule } from '../../../types/index.ts'
 import { ended, Runs, startBullmq, type Started } from '../../helpers/bullmq.ts'
@@ -191,6 +194,51 @@ void t.test('a schedule may move to another queue', { skip }, async t => {
   t.match(after, [{ key: 'nightly', pattern: '0 3 * * *', tz: 'Europe/Berlin' }])
 })
 
+void t.test('a schedule set again leaves the job that is due where it waits; a changed one replaces it', { skip }, async t => {
+  const { adapter } = await startBullmq(t, own())
+  const whole = { ...schedule, data: { payload: { a: 1, b: undefined }, version: 1, owner: 'me' } }
+  await adapter.schedule!(whole)
+  const queue = await adapter.native.queue('mail')
+  const [job] = await queue.getDelayed()
+  await job!.promote()
+  await adapter.schedule!(whole)
+  t.equal(await queue.getJobState(job!.id!), 'prioritized')
+  await adapter.schedule!({ ...whole, data: { ...whole.data, payload: { a: 2 } } })
+  const left = await queue.getJobs(['delayed', 'prioritized', 'waiting'])
+  t.match(left.map(({ data }): unknown => data), [{ payload: { a: 2 } }])
+  t.equal(left.length, 1)
+})
+
+void t.test('a schedule that has lost its next job gets it again when it is set again', { skip }, async t => {
+  const { adapter } = await startBullmq(t, own())
+  await adapter.schedule!(schedule)
+  const queue = await adapter.native.queue('mail')
+  const { next } = (await queue.getJobScheduler('nightly'))!
+  await adapter.native.client.multi().zrem(queue.toKey('delayed'), `repeat:nightly:${next}`).del(queue.toKey(`repeat:nightly:${next}`)).exec()
+  await adapter.schedule!(schedule)
+  t.strictSame((await queue.getDelayed()).map(({ id }) => id), [`repeat:nightly:${next}`])
+})
+
+void t.test('the job of a schedule that waits stands for all times that pass meanwhile', { skip }, async t => {
+  const { adapter } = await startBullmq(t, own())
+  const begun = [latch<number>(), latch<number>(), latch<number>()]
+  const freed = latch<JobVerdict>()
+  let runs = 0
+  await adapter.work('mail', job => {
+    begun[runs++]?.open(dataOf(job).enqueuedAt)
+    return runs === 1 ? freed.opened : Promise.resolve(completed)
+  }, { concurrency: 1 })
+  await adapter.schedule!({ ...schedule, cron: '* * * * * *' })
+  const first = await begun[0]!.opened
+  // Two more times pass after that of the job that waits.
+  await setTimeout(first + 3_100 - Date.now())
+  freed.open(completed)
+  const [second, third] = [await begun[1]!.opened, await begun[2]!.opened]
+  await adapter.unschedule!('nightly')
+  t.equal(second % 1_000, 0)
+  t.ok(second > first && third - second >= 2_000, `${second - first} ms, then ${third - second} ms`)
+})
+
 void t.test('a scheduled job is enqueued at its time', { skip }, async t => {
   const { adapter } = await startBullmq(t, own())
   const begun = await work(adapter)
@@ -220,7 +268,7 @@ void t.test('an error is kept with name, message, code and stack; the stack is n
     named: Object.assign(new Error('as BullMQ\'s own'), { name: 'DelayedError' })
   }
   const jobs = Object.keys(errors).map(task => makeJob({ task }))
-  await adapter.work('mail', ({ task }) => Promise.resolve({ state: 'failed', error: errors[task as keyof typeof errors] }), { concurrency: 1 })
+  await adapter.work('mail', ({ task }) => Promise.resolve({ state: 'failed', error: toVerdictError(errors[task as keyof typeof errors], 1_000) }), { concurrency: 1 })
   await adapter.enqueue(jobs)
   await ended(options, 'failed', jobs.length)
   const [coded, empty, stackless, named] = await Promise.all(jobs.map(({ id }) => adapter.status!(id)))
@@ -306,6 +354,45 @@ void t.test('health names settings that put jobs at risk, with their cures', { s
   t.type(good!.latency, 'number')
 })
 
+void t.test('a server that takes no jobs is not healthy: a replica, or one without room', { skip: skipWithoutRedisServer }, async t => {
+  const [replica, full] = [new RedisServer(t), new RedisServer(t)]
+  await Promise.all([replica.start(), full.start()])
+  const [{ adapter: onReplica }, { adapter: onFull }] = await Promise.all([startBullmq(t, { connection: replica.path }), startBullmq(t, { connection: full.path })])
+  t.match(await onReplica.health(), { ok: true })
+  await onReplica.native.client.replicaof('127.0.0.1', 1)
+  t.match(await onReplica.health(), { ok: false, error: /READONLY/ })
+  await onFull.native.client.config('SET', 'maxmemory', 1)
+  t.match(await onFull.health(), { ok: false, error: /OOM/ })
+})
+
+void t.test('a cluster is refused at start; one that comes later is not healthy, and stores nothing for sure', { skip: skipWithoutRedisServer }, async t => {
+  const cluster = new RedisServer(t, '--port', '0', '--cluster-enabled', 'yes', '--cluster-port', '1')
+  const log = pino({ level: 'silent' })
+  const later = bullmq({ connection: cluster.path })
+  t.teardown(() => later.close())
+  await later.start({ queues: ['mail'], log })
+  const ready = new Promise(resolve => later.native.client.once('ready', resolve))
+  await cluster.start()
+  const adapter = bullmq({ connection: cluster.path })
+  t.teardown(() => adapter.close())
+  await t.rejects(adapter.start({ queues: ['mail'], log }), { code: 'FST_ERR_BGT_INVALID_OPTIONS', message: /bullmq\/connection: this is a Redis Cluster/ })
+  await ready
+  await t.rejects(later.enqueue([makeJob()]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
+  t.match(await later.health(), { ok: false, error: /Redis Cluster/ })
+})
+
+void t.test('an answer that nothing was done is not ambiguous, and does not tell the address of another node', t => {
+  const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' })
+  for (const message of ['MOVED 1 10.0.0.1:7000', 'ASK 1 10.0.0.1:7000']) {
+    const error = asUnavailable(reply(message))
+    t.match(error, { ambiguous: false, message: /Redis Cluster/ })
+    t.notMatch(error.message, /10\.0/)
+  }
+  for (const word of ['OOM', 'READONLY', 'LOADING', 'NOAUTH', 'WRONGPASS', 'CLUSTERDOWN', 'CROSSSLOT', 'TRYAGAIN']) t.match(asUnavailable(reply(`${word} x`)), { ambiguous: false })
+  t.match(asUnavailable(reply('ERR x')), { ambiguous: true })
+  t.end()
+})
+
 void t.test('a running job is told by its signal that another process has cancelled it', { skip }, async t => {
   const options = own()
   const { adapter } = await startBullmq(t, options)
@@ -330,6 +417,157 @@ void t.test('a running job is told by its signal that another process has cancel
   const info = await other.status!(job.id)
   t.match(info, { state: 'cancelled', error: { code: 'FST_ERR_BGT_CANCELLED' } })
   t.notOk('result' in info!)
+})
+
+/** Ends as cancelled once its signal aborts. Opens with each job that begins. */
+async function workUntilAborted (adapter: Started['adapter']): Promise<Latch<ActiveJob>> {
+  const begun = latch<ActiveJob>()
+  await adapter.work('mail', active => {
+    begun.open(active)
+    const { signal } = active
+    return new Promise<JobVerdict>(resolve => {
+      const end = (): void => resolve({ state: 'cancelled', error: signal.reason as Error })
+      signal.aborted ? end() : signal.addEventListener('abort', end)
+    })
+  }, { concurrency: 1 })
+  return begun
+}
+
+void t.test('a wish to cancel overtakes its job', { skip }, async t => {
+  const options = own()
+  const { adapter } = await startBullmq(t, { ...options, lease: 60_000 })
+  const other = (await startBullmq(t, options)).adapter
+  const job = makeJob()
+  await workUntilAborted(adapter)
+  const worker = adapter.native.worker('mail')! as unknown as { createJob: (...args: unknown[]) => unknown, nextJobFromJobData: (...args: unknown[]) => Promise<unknown> }
+  const { nextJobFromJobData } = worker
+  const cancelled = latch<string>()
+  worker.nextJobFromJobData = async (...args) => {
+    if (args[1] === job.id) {
+      cancelled.open(await other.cancel!(job.id))
+      // Its message has come before this answer: both come over connections of the worker's.
+      await adapter.native.client.ping()
+    }
+    return nextJobFromJobData.apply(worker, args)
+  }
+  await adapter.enqueue([job])
+  t.equal(await cancelled.opened, 'running')
+  await ended(options, 'completed')
+  t.match(await adapter.status!(job.id), { state: 'cancelled' })
+})
+
+void t.test('a wish to cancel whose message was missed is found when the lock is renewed', { skip }, async t => {
+  const options = own()
+  const { adapter } = await startBullmq(t, { ...options, lease: 400 })
+  const other = (await startBullmq(t, options)).adapter
+  const begun = await workUntilAborted(adapter)
+  const job = makeJob()
+  await adapter.enqueue([job])
+  await begun.opened
+  const { client } = other.native
+  // The field that the script sets, without its message.
+  await client.hset(`${options.prefix}:mail:${job.id}`, 'bgt:cancel', '1')
+  await ended(options, 'completed')
+  t.match(await adapter.status!(job.id), { state: 'cancelled' })
+})
+
+void t.test('many bells of jobs that never come here are forgotten', { skip }, async t => {
+  const options = own()
+  const { adapter } = await startBullmq(t, options)
+  const begun = await work(adapter)
+  const { client } = adapter.native
+  const channel = `${options.prefix}:cancelled:0`
+  await subscribed(adapter, channel)
+  await Promise.all(Array.from({ length: 1_001 }, (_none, i) => client.publish(channel, `mail:${i}`)))
+  const job = makeJob()
+  await client.publish(channel, `elsewhere:${job.id}`)
+  await adapter.enqueue([job])
+  t.equal((await begun.opened).signal.aborted, false)
+})
+
+/** Until a worker listens: `work` does not wait for it. */
+async function subscribed ({ native: { client } }: Started['adapter'], channel: string): Promise<void> {
+  while ((await client.pubsub('NUMSUB', channel) as [string, number])[1] === 0) await setTimeout(5)
+}
+
+void t.test('a message alone cancels nothing, nor does the cancel of another database', { skip }, async t => {
+  const options = own()
+  const url = connection.startsWith('/') ? { path: connection } : {}
+  const { adapter } = await startBullmq(t, { ...options, connection: { ...url, db: 0 } })
+  const staging = (await startBullmq(t, { ...options, connection: { ...url, db: 1 } })).adapter
+  t.teardown(() => staging.native.client.eval('for _, key in ipairs(redis.call("KEYS", ARGV[1])) do redis.call("DEL", key) end', 0, `${options.prefix}:*`))
+  const job = makeJob()
+  const begun = await workUntilAborted(adapter)
+  const begunThere = await workUntilAborted(staging)
+  await Promise.all([adapter.enqueue([job]), staging.enqueue([job])])
+  const [{ signal }, there] = await Promise.all([begun.opened, begunThere.opened])
+  await subscribed(adapter, `${options.prefix}:cancelled:0`)
+  await subscribed(adapter, `${options.prefix}:cancelled:1`)
+  const ended = new Promise(resolve => there.signal.addEventListener('abort', resolve))
+  await adapter.native.client.publish(`${options.prefix}:cancelled:0`, `mail:${job.id}`)
+  t.equal(await staging.cancel!(job.id), 'running')
+  await ended
+  // By now the looks that the messages have caused are answered, as the commands of a client are in order.
+  await adapter.native.client.ping()
+  t.equal(signal.aborted, false)
+  t.match(await adapter.status!(job.id), { state: 'running' })
+})
+
+void t.test('a result cannot be taken for a sign of ours', { skip }, async t => {
+  const options = own()
+  const { adapter } = await startBullmq(t, options)
+  const sign = 'fastify-background-tasks'
+  const results = [{ [sign]: { cancelled: { name: 'x' } } }, { [sign]: 5 }, { [sign]: null }, { [sign]: { result: { [sign]: {} } } }, [], 'text']
+  const jobs = makeJobs(results.length)
+  await adapter.work('mail', ({ id }) => Promise.resolve({ state: 'completed', result: results[jobs.findIndex(job => job.id === id)] }), { concurrency: 1 })
+  await adapter.enqueue(jobs)
+  await ended(options, 'completed', jobs.length)
+  for (const [i, { id }] of jobs.entries()) t.match(await adapter.status!(id), { state: 'completed', result: results[i] })
+  const queue = await adapter.native.queue('mail')
+  t.equal((await queue.getJob(jobs[5]!.id))!.returnvalue, 'text', 'flows read what is no sign as it is')
+})
+
+void t.test('jobs of others are delivered as they are stored, also one that cannot be parsed, or has only an id', { skip }, async t => {
+  const { adapter } = await startBullmq(t, own())
+  const queue = await adapter.native.queue('mail')
+  const torn = (await queue.add('torn', {})).id!
+  await adapter.native.client.hset(queue.toKey(torn), 'data', '{')
+  const none = (await queue.add('none', null)).id!
+  await adapter.native.client.lpush(queue.toKey('wait'), 'bare')
+  const all = latch()
+  const seen = new Map<string, unknown[]>()
+  await adapter.work('mail', ({ id, task, data }) => {
+    seen.set(id, [task, data])
+    if (seen.size === 3) all.open()
+    return Promise.resolve({ state: 'failed', error: new Error('foreign') })
+  }, { concurrency: 1 })
+  await all.opened
+  t.strictSame([seen.get(torn), seen.get(none), seen.get('bare')![0]], [['torn', undefined], ['none', null], ''])
+})
+
+void t.test('whatever is stored under an id, status answers', { skip }, async t => {
+  const { adapter } = await startBullmq(t, own())
+  const { client } = adapter.native
+  const queue = await adapter.native.queue('mail')
+  const fields = { torn: { name: 'a', data: '{', timestamp: '7', progress: '[' }, bare: { processedOn: '1' }, foreign: { data: '"text"', owner: 'x' }, typed: { data: '{"owner":5,"enqueuedAt":"now"}' } }
+  for (const [id, job] of Object.entries(fields)) await client.hset(queue.toKey(id), job)
+  await client.hset(queue.toKey('done'), { finishedOn: 1, returnvalue: '{', data: 'null' })
+  await client.hset(queue.toKey('bad'), { finishedOn: 1, failedReason: 'why', stacktrace: '{}' })
+  await client.hset(queue.toKey('worse'), { finishedOn: 1, failedReason: 'why', stacktrace: '[null]' })
+  t.strictSame(await adapter.status!('torn'), { id: 'torn', task: 'a', queue: 'mail', state: 'pending', attempts: 0, enqueuedAt: 7 })
+  for (const id of ['bare', 'foreign', 'typed']) t.match(await adapter.status!(id), { task: '', state: 'pending', enqueuedAt: 0, owner: undefined })
+  t.match(await adapter.status!('done'), { state: 'completed', result: undefined })
+  for (const id of ['bad', 'worse']) t.match(await adapter.status!(id), { state: 'failed', error: { name: 'Error', message: 'why' } })
+})
+
+void t.test('a run that throws leaves no job behind that a close would wait for', { skip }, async t => {
+  const options = own()
+  const { adapter } = await startBullmq(t, options)
+  const consumer = await adapter.work('mail', () => { throw new Error('of the core') }, { concurrency: 1 })
+  await adapter.enqueue([makeJob({ retry: { ...makeJob().retry, attempts: 1 } })])
+  await ended(options, 'failed')
+  await consumer.close()
+  t.pass()
 })
 
 void t.test('a result is kept', { skip }, async t => {
