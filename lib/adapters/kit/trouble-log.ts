@@ -45,9 +45,12 @@ export class TroubleLog {
     writeLine(this.#log, 'error', { adapter: this.#adapter, ...subject }, `background task queue: ${message}`)
   }
 
-  /** @param kind tells one trouble from another. By default it is the error's message, whichever job that names. */
-  trouble (err: unknown, message: string, subject?: Subject, kind: string = kindOf(err)): void {
-    if (this.isNew(kind)) this.error(message, { ...subject, err })
+  /**
+   * @param kind tells one trouble from another. By default it is the error's message, whichever job that names.
+   * @param lasts until it is cured; `false` for what nobody sees the end of.
+   */
+  trouble (err: unknown, message: string, subject?: Subject, kind: string = kindOf(err), lasts: boolean = true): void {
+    if (this.isNew(kind, lasts)) this.error(message, { ...subject, err })
   }
 
   /** Says that the troubles have ended, of one kind or of all, if any was told. */
@@ -60,11 +63,11 @@ export class TroubleLog {
   }
 
   /** Whether a trouble of this kind is to be told now. */
-  isNew (kind: string): boolean {
+  isNew (kind: string, lasts: boolean = true): boolean {
     const told = this.#told.get(kind)
     const now = performance.now()
     if (this.#silent || (told !== undefined && (told.lasts || now - told.at < SILENCE))) return false
-    this.#told.set(kind, { at: now, lasts: true })
+    this.#told.set(kind, { at: now, lasts })
     return true
   }
 
