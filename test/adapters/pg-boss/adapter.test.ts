@@ -378,7 +378,7 @@ void test('pgBoss', async t => {
     const schedule = { name: 'every minute', cron: '* * * * *', queue: 'reports', task: 'mail', data: { payload: 1, version: 2 }, priority: 7, retry: jobOf().retry }
     await adapter.schedule({ ...schedule, queue: 'mails' })
     await adapter.schedule({ ...schedule, timezone: 'Europe/Berlin' })
-    t.match(await adapter.native.getSchedules(), [{ name: 'reports', key: 'every/20/minute', timezone: 'Europe/Berlin' }], 'replaced')
+    t.match(await adapter.native.getSchedules(), [{ name: 'reports', key: 'every/20/minute', timezone: 'Europe/Berlin', options: { missed: 'once' } }], 'replaced')
     const runs = new Runs()
     await adapter.work('reports', runs.run, { concurrency: 1 })
     await runs.reach(1)

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { test } from 'tap'
 import { defineTask } from '../../../lib/index.ts'
 import { pgBoss } from '../../../lib/adapters/pg-boss/index.ts'
+import { inOrder } from '../../../lib/adapters/pg-boss/statements.ts'
 import { makeApp } from '../../helpers/app.ts'
 import { completed, dataOf } from '../../helpers/job.ts'
 import { latch } from '../../helpers/latch.ts'
@@ -82,5 +83,12 @@ void test('what pgBoss stores', async t => {
     await client.query('COMMIT')
     await t.rejects(waiting, { code: '40001', ambiguous: false, again: true })
     t.same(await adapter.enqueue([job], { noWait: true }), [{ id: job.id, deduplicated: true }])
+  })
+
+  void t.test('keeps the trace context for a pg-boss that asks for it', async t => {
+    const db = { executeSql: async (text: string) => ({ rows: await query(connection, text) }) }
+    const row = '1 AS id, 2 AS data, 0 AS "retryCount", NULL::timestamp AS "singletonOn", now() AS "createdOn", now() AS "startAfter", \'cancel\' AS "groupTier", 1 AS priority'
+    t.match(await inOrder(db).executeSql(`SELECT ${row}, 'trace' AS "__traceContext"`), { rows: [{ id: 1, isCancelled: true, __traceContext: 'trace' }] })
+    t.notOk('__traceContext' in (await inOrder(db).executeSql(`SELECT ${row}`)).rows[0])
   })
 })

@@ -158,6 +158,7 @@ void test('pgBoss and a server that fails', async t => {
     t.equal((await inState(adapter, bigint.id, 'completed')).result, undefined)
     t.match(log.all, [
       { msg: /what became of a job could not be recorded, and is tried again$/ },
+      { msg: /no longer so: what became of a job could not be recorded/ },
       { msg: /the result of a job is no JSON, and is not kept$/ }
     ])
     await t.rejects(adapter.enqueue([jobOf(deep)]), { code: '54001', ambiguous: false })
