@@ -26,7 +26,9 @@ export interface QueueAdapter<Native = unknown> {
    * An `id` that is stored already is left as it is, and its receipt says `deduplicated`.
    *
    * Rejects, soon, where the engine does not answer. An error with `ambiguous: false` promises that
-   * nothing was stored; after any other the jobs may have been, and the same ids may be sent again.
+   * nothing was stored; after any other the jobs may have been, and the same ids may be sent again. One with
+   * `again: true` too says that another transaction is in the way, and may soon have ended: the jobs are sent again
+   * until their time is over, those of each caller by themselves.
    */
   enqueue (jobs: readonly Job[], context?: EnqueueContext): Promise<Receipt[]>
 
@@ -96,7 +98,8 @@ export interface Capabilities {
   /**
    * Whether it is cheaper to store many jobs at once. Then `enqueue` gets up to `max` jobs (from 1), and
    * `inFlight` calls (from 1) run at a time: jobs that come meanwhile wait and go together. Jobs with `tx`
-   * never wait. If a call for jobs of several callers fails, it is made again for each of them.
+   * never wait. If a call for jobs of several callers fails, it is made again for each half of them, and so on; for
+   * each of them where the engine does not answer.
    */
   readonly batch: false | { readonly max: number, readonly inFlight: number }
 }
@@ -152,6 +155,11 @@ export interface JobData {
 export interface EnqueueContext {
   /** The caller's transaction, of the kind the engine takes. Given only to an adapter that is `transactional`. */
   readonly tx?: unknown
+  /**
+   * Others wait for this call: where a job has to wait for another transaction, as one with the same id, the call
+   * rejects with `again: true`. Never with `tx`.
+   */
+  readonly noWait?: boolean
   /**
    * Aborts when nobody waits for the receipts any more: a reason not to send again. The callers have time
    * limits of their own. Do not read it without need: it may be made on the first read, which costs more

@@ -30,8 +30,10 @@ const redriveBy = {
     for (const job of failed) await job.retry('failed', { resetAttemptsMade: true })
   },
   async 'pg-boss' (boss, name) {
-    const jobs = await boss.findJobs(name)
-    await boss.retry(name, jobs.filter(({ state }) => state === 'failed').map(({ id }) => id))
+    // Not by findJobs, which gives 1,000 at the most.
+    const select = `select id from ${queue.name}.job where name = $1 and state = 'failed'`
+    const { rows } = await boss.getDb().executeSql(select, [name])
+    await boss.retry(name, rows.map(({ id }) => id))
   }
 }
 

@@ -1,6 +1,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { QueueAdapter } from '../../types/index.ts'
+import { isUnavailable } from '../unavailable.ts'
 import { Call, type Shipment } from './shipment.ts'
+
+/** ms until a shipment is sent again that another transaction was in the way of. */
+const AGAIN = 100
 
 /**
  * Sends shipments. While some are being stored, others that come wait, and are then stored together, in an async
@@ -12,6 +16,7 @@ export class GroupCommit {
   readonly #maxInFlight: number
   readonly #context = new AsyncResource('BackgroundTaskBatches', { requireManualDestroy: true })
   #waiting: Shipment[] = []
+  #again: Shipment[] = []
   #inFlight = 0
 
   constructor (adapter: QueueAdapter) {
@@ -52,10 +57,40 @@ export class GroupCommit {
     try {
       await new Call(group).store(this.#adapter)
     } catch (error) {
-      const [first, ...others] = group
-      if (others.length === 0) return first!.fail(error)
-      // One bad job must not cost the others. The queue knows jobs that are stored already by their ids.
-      await Promise.all(group.filter(({ isOver }) => !isOver).map(shipment => this.#store([shipment])))
+      const left = group.filter(({ isOver }) => !isOver)
+      const isWaiting = (error as { again?: unknown } | undefined)?.again === true
+      if (isWaiting && byId(left).size === 1) this.#sendAgain(left)
+      else if (group.length > 1) await this.#storeParts(left, error)
+      else group[0]!.fail(error)
     }
   }
+
+  /** One bad job must not cost the others. The queue knows jobs that are stored already by their ids. */
+  async #storeParts (left: Shipment[], error: unknown): Promise<void> {
+    const size = isUnavailable(Object(error)) ? 1 : Math.ceil(left.length / 2)
+    const parts = []
+    while (left.length > 0) parts.push(this.#store(left.splice(0, size)))
+    await Promise.all(parts)
+  }
+
+  /** Until their time is over. They keep no others from being sent, and need one call at a time, however many wait. */
+  #sendAgain (shipments: readonly Shipment[]): void {
+    if (this.#again.push(...shipments) === shipments.length) setTimeout(() => { void this.#resend() }, AGAIN)
+  }
+
+  async #resend (): Promise<void> {
+    const left = this.#again.filter(({ isOver }) => !isOver)
+    this.#again = []
+    for (const group of byId(left).values()) await this.#store(group)
+  }
+}
+
+/** By the first job's: the same id waits for the same transaction. */
+function byId (shipments: readonly Shipment[]): Map<string, Shipment[]> {
+  const groups = new Map<string, Shipment[]>()
+  for (const shipment of shipments) {
+    const { id } = shipment.jobs[0]!
+    groups.set(id, [...groups.get(id) ?? [], shipment])
+  }
+  return groups
 }

@@ -69,6 +69,7 @@ export class Shipment {
 /** A call of the adapter. It ends, whatever the adapter does, when nobody waits for its answer any more. */
 export class Call implements EnqueueContext {
   readonly tx?: unknown
+  readonly noWait?: boolean
   readonly #shipments: readonly Shipment[]
   readonly #controller = new AbortController()
   #abandon!: (error: Error) => void
@@ -77,7 +78,8 @@ export class Call implements EnqueueContext {
   constructor (shipments: readonly Shipment[]) {
     const [first] = shipments
     this.#shipments = shipments
-    if (first!.tx !== undefined) this.tx = first!.tx
+    if (first!.tx === undefined) this.noWait = true
+    else this.tx = first!.tx
   }
 
   get signal (): AbortSignal {

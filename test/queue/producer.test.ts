@@ -216,6 +216,55 @@ await t.test('a bad job does not cost those that were to be stored with it', asy
   t.equal(app.backgroundTasks.stats().enqueued, 3)
 })
 
+await t.test('a bad job among many costs a few calls, and not one for each', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 100, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  adapter.before = jobs => {
+    if (jobs.some(({ data }) => (data.payload as { to: string }).to === '50')) throw Object.assign(new Error('bad job'), { ambiguous: false })
+  }
+  const results = await Promise.allSettled(Array.from({ length: 65 }, (_, to) => app.backgroundTasks.enqueue(mail, { to: `${to}` })))
+  t.strictSame(results.flatMap(({ status }, to) => status === 'rejected' ? [to] : []), [50])
+  t.equal(adapter.calls.length, 1 + 1 + 2 * Math.log2(64))
+})
+
+await t.test('each of a batch is sent once more where the queue does not answer', async t => {
+  const adapter = new UnrulyAdapter({ batch: { max: 100, inFlight: 1 } })
+  const app = await makeReady(t, adapter)
+  adapter.before = jobs => { if (jobs.length > 1) throw Object.assign(new Error('no answer'), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE' }) }
+  await Promise.all(Array.from({ length: 9 }, () => app.backgroundTasks.enqueue(plain)))
+  t.strictSame(adapter.calls.map(({ jobs }) => jobs.length), [1, 8, ...Array<number>(8).fill(1)])
+})
+
+await t.test('a job that has to wait for another transaction is sent again, holds up no others, and not for ever', async t => {
+  const timers = fakeTimers(t)
+  const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
+  const app = await makeReady(t, adapter, { enqueueTimeout: 250 })
+  let isLocked = true
+  adapter.before = (jobs, context) => {
+    t.equal(context!.noWait, true)
+    const locked = jobs.some(({ data }) => (data.payload as { to: string }).to === 'locked')
+    if (locked && isLocked) throw Object.assign(new Error('locked'), { ambiguous: false, again: true })
+  }
+  const enqueue = (to: string): Promise<unknown> => app.backgroundTasks.enqueue(mail, { to })
+  const [late, locked] = [enqueue('locked').catch((error: unknown) => error), enqueue('locked').catch((error: unknown) => error)]
+  await enqueue('other')
+  for (const ms of [100, 100, 50]) {
+    timers.tick(ms)
+    await turns()
+  }
+  for (const failure of [late, locked]) t.match(await failure, { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false })
+  const calls = adapter.calls.length
+  timers.tick(1_000)
+  await turns()
+  t.equal(adapter.calls.length, calls)
+
+  const stored = enqueue('locked')
+  await turns()
+  isLocked = false
+  timers.tick(100)
+  t.match(await stored, { deduplicated: false })
+})
+
 await t.test('what a failed batch leaves open stays open when the single job is refused', async t => {
   const adapter = new UnrulyAdapter({ batch: { max: 10, inFlight: 1 } })
   const app = await makeReady(t, adapter)

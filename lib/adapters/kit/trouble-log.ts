@@ -51,12 +51,15 @@ export class TroubleLog {
   /** What an engine itself warns of, in its words, once in a while. */
   quote (message: string): void {
     const clean = cleanText(message)
-    if (this.isNew(clean)) this.warn(clean)
+    if (this.isNew(clean, false)) this.warn(clean)
   }
 
-  /** @param kind tells one trouble from another. By default it is the error's message, whichever job that names. */
-  trouble (err: unknown, message: string, subject?: Subject, kind: string = kindOf(err)): void {
-    if (this.isNew(kind)) this.error(message, { ...subject, err })
+  /**
+   * @param kind tells one trouble from another. By default it is the error's message, whichever job that names.
+   * @param lasts until it is cured; `false` for what nobody sees the end of.
+   */
+  trouble (err: unknown, message: string, subject?: Subject, kind: string = kindOf(err), lasts: boolean = true): void {
+    if (this.isNew(kind, lasts)) this.error(message, { ...subject, err })
   }
 
   /** Says that the troubles have ended, of one kind or of all, if any was told. */
@@ -69,11 +72,11 @@ export class TroubleLog {
   }
 
   /** Whether a trouble of this kind is to be told now. */
-  isNew (kind: string): boolean {
+  isNew (kind: string, lasts: boolean = true): boolean {
     const told = this.#told.get(kind)
     const now = performance.now()
     if (this.#silent || (told !== undefined && (told.lasts || now - told.at < SILENCE))) return false
-    this.#told.set(kind, { at: now, lasts: true })
+    this.#told.set(kind, { at: now, lasts })
     const [oldest] = this.#told.keys()
     if (this.#told.size > MAX_KINDS) this.#told.delete(oldest!)
     return true

@@ -1,4 +1,3 @@
-import type { Job } from 'pg-boss'
 import type { CloseOptions, Consumer, JobVerdict, RunJob, WorkOptions } from '../../../types/index.ts'
 import { MAX_TIMER } from '../../check.ts'
 import { within } from '../../time.ts'
@@ -7,9 +6,10 @@ import { WakeUp } from '../kit/wake-up.ts'
 import { PgBossDelivery } from './delivery.ts'
 import type { Engine } from './engine.ts'
 import { Leases } from './leases.ts'
-import { inOrder } from './statements.ts'
+import { type FetchedRow, inOrder } from './statements.ts'
 import { type Recorded, Verdicts } from './verdicts.ts'
 
+const NOT_FETCHED = 'jobs could not be fetched, and are asked for again'
 /** ms to give jobs back when the time to close is over. */
 const GIVE_BACK = 1_000
 
@@ -81,25 +81,27 @@ export class PgBossConsumer implements Consumer {
         continue
       }
       const jobs = await this.#fetch(room)
-      for (const job of jobs) this.#take(job)
+      for (const row of jobs) this.#take(row)
       if (jobs.length < room) await this.#wakeUp.sleep(pollingIntervalSeconds * 1_000)
     }
   }
 
-  async #fetch (room: number): Promise<Job[]> {
+  async #fetch (room: number): Promise<FetchedRow[]> {
     const { boss, database: { soon }, options: { workOptions } } = this.#engine
     const { pollingIntervalSeconds, batchSize, ...rest } = workOptions
     const fetchOptions = { ...rest, batchSize: room, includeMetadata: true as const, db: inOrder(soon) }
     try {
-      return await boss.fetch(this.#queue, fetchOptions)
+      const rows = await boss.fetch(this.#queue, fetchOptions)
+      this.#engine.cured(NOT_FETCHED, { queue: this.#queue })
+      return rows as unknown[] as FetchedRow[]
     } catch (error) {
-      this.#engine.trouble(error, 'jobs could not be fetched, and are asked for again', { queue: this.#queue })
+      this.#engine.trouble(error, NOT_FETCHED, { queue: this.#queue })
       return []
     }
   }
 
-  #take (job: Job): void {
-    const delivery = new PgBossDelivery(this.#engine, this.#queue, job)
+  #take (row: FetchedRow): void {
+    const delivery = new PgBossDelivery(this.#engine, this.#queue, row)
     this.#deliveries.add(delivery)
     void delivery.ended.then(() => this.#deliveries.delete(delivery))
     if (this.#isClosed) void this.#record(delivery, { state: 'given-back', begun: false })

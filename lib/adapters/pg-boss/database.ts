@@ -6,11 +6,14 @@ import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
 export const unavailable: MakeUnavailable = unavailableOf('pg-boss')
 
 export interface Rows<Row> { rows: Row[] }
+export type Statement = readonly [text: string, values: unknown[] | undefined]
 
 /** ms to get a connection, from the pool or the server. */
 export const CONNECT_TIMEOUT = 2_000
 /** ms for a statement that somebody waits for, the wait for a connection included. */
 export const QUERY_TIMEOUT = 4_500
+/** ms to wait for a lock, where others would have to wait too. */
+const LOCK_TIMEOUT = 50
 /** ms for a statement of pg-boss itself: migrations and maintenance of large tables take minutes. */
 const MAINTENANCE_TIMEOUT = 600_000
 
@@ -56,6 +59,19 @@ export class Database implements Db {
       this.#onState(broken)
       throw broken
     }
+  }
+
+  /**
+   * Carries out statements together or not at all, sent at once. Resolves with the rows of the first.
+   *
+   * @param noWait to fail (SQLSTATE 55P03) where another transaction has locked what they need.
+   */
+  async atOnce (statements: readonly Statement[], noWait: boolean): Promise<Rows<any>> {
+    const lockTimeout = noWait ? `'${LOCK_TIMEOUT}'` : "current_setting('lock_timeout')"
+    const texts = statements.map(([text, values = []]) => withValues(text, values))
+    const text = [`SELECT set_config('lock_timeout', ${lockTimeout}, true)`, ...texts].join(';\n')
+    const [, first] = await this.query(text) as unknown as Rows<any>[]
+    return first!
   }
 
   /** Breaks off the statements under way. */
@@ -109,6 +125,12 @@ function isRefusal (error: unknown): boolean {
 function toQuery (text: string, values: unknown[] | undefined, timeout: number): QueryConfig {
   const query: QueryConfig & { query_timeout: number } = { text, query_timeout: timeout }
   return values === undefined ? query : Object.assign(query, { values })
+}
+
+/** Several statements in one message have no parameters. */
+function withValues (text: string, values: readonly unknown[]): string {
+  const literal = (value: unknown): string => `E'${String(value).replace(/['\\]/g, '$&$&')}'`
+  return text.replace(/\$(\d+)/g, (_match, place) => literal(values[Number(place) - 1]))
 }
 
 /** A refused connection to a name with several addresses has a code only. */

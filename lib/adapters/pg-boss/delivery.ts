@@ -1,8 +1,8 @@
-import type { Job } from 'pg-boss'
 import { Delivery } from '../kit/delivery.ts'
 import { unavailable } from './database.ts'
 import type { Engine } from './engine.ts'
 import { fromRow } from './job-row.ts'
+import type { FetchedRow } from './statements.ts'
 import { toStored } from './stored-json.ts'
 
 /** A job that this worker holds. */
@@ -15,13 +15,15 @@ export class PgBossDelivery {
   readonly ended: Promise<void>
   end!: () => void
 
-  constructor (engine: Engine, queue: string, { id, data, retryCount }: Job) {
+  constructor (engine: Engine, queue: string, row: FetchedRow) {
+    const { id, data, retryCount, storedAt, isCancelled } = row
     const progress = async (value: unknown): Promise<void> => {
       const output = JSON.stringify({ progress: toStored(value) })
       await engine.database.query(engine.statementsOf(queue).progress, [queue, id, retryCount, output])
     }
-    const delivered = { id, queue, ...fromRow(data, Date.now()), attempt: retryCount + 1, progress }
+    const delivered = { id, queue, ...fromRow(data, storedAt), attempt: retryCount + 1, progress }
     this.job = new Delivery(delivered, unavailable)
+    if (isCancelled === true) this.job.abort('cancelled')
     this.retryCount = retryCount
     this.ended = new Promise(resolve => { this.end = resolve })
   }

@@ -82,7 +82,10 @@ export class Engine {
     })
     this.listener.on(this.cancelChannel, id => { for (const take of this.onCancel) take(id) })
     this.boss = this.#newBoss(Boss)
-    this.boss.on('error', error => this.trouble(error, 'pg-boss has failed at its maintenance'))
+    this.boss.on('error', error => {
+      if (isUnavailable(error)) return
+      this.log.trouble(error, 'pg-boss has failed at its maintenance', {}, undefined, false)
+    })
     this.boss.on('warning', ({ message }) => this.log.quote(`pg-boss warns: ${message}`))
   }
 
@@ -100,9 +103,14 @@ export class Engine {
     if (!this.#isReady) throw unavailable('pg-boss has not started yet', false)
   }
 
-  /** A server that does not answer is told of as such. */
-  trouble (err: unknown, message: string, subject?: Subject): void {
-    if (!isUnavailable(err)) this.log.trouble(err, message, subject)
+  /** Told once until it is cured. A server that does not answer is told of as such. */
+  trouble (err: unknown, message: string, subject: Subject = {}): void {
+    if (!isUnavailable(err)) this.log.trouble(err, message, subject, kindOf(message, subject))
+  }
+
+  /** @param message of the trouble. */
+  cured (message: string, subject: Subject): void {
+    this.log.cured(`no longer so: ${message}`, kindOf(message, subject))
   }
 
   /** Resolves once pg-boss runs, or has failed to for the first time. */
@@ -136,6 +144,8 @@ export class Engine {
       cronWorkerIntervalSeconds: 1,
       superviseIntervalSeconds: Math.min(60, cleaning),
       maintenanceIntervalSeconds: cleaning,
+      // Since 12.38 each fetch would be a span of its own trace, two a second and queue at rest.
+      ...{ openTelemetry: { enabled: false } },
       ...bossOptions,
       schema,
       db: Object.assign(this.database, {
@@ -202,4 +212,8 @@ export class Engine {
     // Nothing, but pg-boss then knows the queue, and needs no connection for it when the pool is exhausted.
     await this.boss.insert(name, [])
   }
+}
+
+function kindOf (message: string, { queue }: Subject): string {
+  return `${message} ${queue}`
 }

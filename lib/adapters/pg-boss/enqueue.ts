@@ -1,7 +1,8 @@
-import type { Db, JobInsert } from 'pg-boss'
+import type { Db } from 'pg-boss'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
 import { brief, FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import type { Unavailable } from '../../unavailable.ts'
+import type { Statement } from './database.ts'
 import type { Engine } from './engine.ts'
 import { toRow } from './job-row.ts'
 
@@ -9,22 +10,23 @@ interface Client {
   query (text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
 }
 
-/** How often a batch is sent again that a deadlock has ended. */
-const DEADLOCKS = 5
+/** Another transaction is in the way: serialization_failure, deadlock_detected, lock_not_available. */
+const passing = /^(?:40001|40P01|55P03)$/
 
 /** Stores jobs, those of a queue with one statement. */
 export async function enqueue (engine: Engine, jobs: readonly Job[], context: EnqueueContext): Promise<Receipt[]> {
-  const db = context.tx === undefined ? engine.database.soon : toDb(context.tx)
+  const tx = context.tx === undefined ? undefined : toDb(context.tx)
   const unique = new Map<string, Job>()
   for (const job of jobs) if (!unique.has(job.id)) unique.set(job.id, job)
   const receipts = new Map<string, Receipt>()
   for (const queue of new Set(jobs.map(({ queue }) => queue))) {
     try {
       const ofQueue = [...unique.values()].filter(job => job.queue === queue)
-      for (const receipt of await store(engine, queue, ofQueue, db, context)) receipts.set(receipt.id, receipt)
+      for (const receipt of await store(engine, queue, ofQueue, tx, context.noWait)) receipts.set(receipt.id, receipt)
     } catch (error) {
-      const ambiguous = receipts.size > 0 || (error as Partial<Unavailable>).ambiguous === true
-      throw Object.assign(error as Error, { ambiguous })
+      const { ambiguous: known, code } = error as Partial<Unavailable> & { code?: string }
+      const ambiguous = receipts.size > 0 || known === true
+      throw Object.assign(error as Error, { ambiguous, again: tx === undefined && passing.test(code ?? '') })
     }
   }
   return jobs.map(({ id }) => {
@@ -35,11 +37,13 @@ export async function enqueue (engine: Engine, jobs: readonly Job[], context: En
 }
 
 async function store (
-  engine: Engine, queue: string, jobs: Job[], db: Db, context: EnqueueContext
+  engine: Engine, queue: string, jobs: Job[], tx: Db | undefined, noWait: boolean = false
 ): Promise<Receipt[]> {
+  const { boss, database } = engine
   const rows = jobs.map((job, index) => toRow(job, index - jobs.length, engine.options))
-  const inserted = new Set(await insert(engine, queue, rows, db, context))
-  const known = inserted.size === jobs.length ? inserted : await knownOf(engine, queue, jobs, db)
+  const db = inOrderOfTime(engine, queue, jobs, tx, noWait)
+  const inserted = new Set(await boss.insert(queue, rows, { returnId: true, db }))
+  const known = inserted.size === jobs.length ? inserted : await knownOf(engine, queue, jobs, tx ?? database.soon)
   return jobs.map(({ id }) => {
     if (inserted.has(id)) return { id }
     if (known.has(id)) return { id, deduplicated: true }
@@ -48,17 +52,18 @@ async function store (
   })
 }
 
-async function insert (
-  engine: Engine, queue: string, rows: JobInsert[], db: Db, context: EnqueueContext, tries: number = DEADLOCKS
-): Promise<string[] | null> {
-  const { boss, database } = engine
-  try {
-    return await boss.insert(queue, rows, { returnId: true, db })
-  } catch (error) {
-    // Two batches with the same ids in another order wait for each other until PostgreSQL ends one of them.
-    const isDeadlock = (error as { code?: unknown }).code === '40P01' && db === database.soon
-    if (!isDeadlock || tries === 0 || context.signal?.aborted === true) throw error
-    return insert(engine, queue, rows.toSorted((a, b) => a.id!.localeCompare(b.id!)), db, context, tries - 1)
+/** pg-boss fetches jobs by when they were stored; here those with a delay get the place of when they are due. */
+function inOrderOfTime (engine: Engine, queue: string, jobs: Job[], tx: Db | undefined, noWait: boolean): Db {
+  const delayed = jobs.filter(({ delay }) => delay > 0).map(({ id }) => id)
+  return {
+    async executeSql (text, values) {
+      const { order } = engine.statementsOf(queue)
+      const more: Statement[] = delayed.length === 0 ? [] : [[order, [queue, `{${delayed.join()}}`]]]
+      if (tx === undefined) return engine.database.atOnce([[text, values], ...more], noWait)
+      const result = await tx.executeSql(text, values)
+      for (const [text, values] of more) await tx.executeSql(text, values)
+      return result
+    }
   }
 }
 

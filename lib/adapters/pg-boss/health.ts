@@ -14,10 +14,18 @@ export async function healthOf (engine: Engine): Promise<Health> {
   const began = performance.now()
   const { rows } = await engine.database.query<Setting>(settings, [], HEALTH_TIMEOUT)
   const latency = performance.now() - began
-  const warnings = [...warningsOf(engine, new Map(rows.map(({ name, setting }) => [name, setting])))]
-  return engine.isReady
-    ? { ok: true, latency, warnings }
-    : { ok: false, latency, warnings, error: 'pg-boss has not started yet' }
+  const of = new Map(rows.map(({ name, setting }) => [name, setting]))
+  const warnings = [...warningsOf(engine, of)]
+  const error = problemOf(engine, of)
+  return error === undefined ? { ok: true, latency, warnings } : { ok: false, latency, warnings, error }
+}
+
+/** A standby says that it is read-only, as does a server that was told to be. */
+function problemOf ({ isReady }: Engine, of: Map<string, string>): string | undefined {
+  if (of.get('transaction_read_only') === 'on') {
+    return 'the server is read-only, as a standby is, and takes no jobs: connect to the primary'
+  }
+  return isReady ? undefined : 'pg-boss has not started yet'
 }
 
 function * warningsOf ({ isReady, listener }: Engine, of: Map<string, string>): Generator<string> {
@@ -30,9 +38,6 @@ function * warningsOf ({ isReady, listener }: Engine, of: Map<string, string>): 
   if (of.get('synchronous_commit') === 'off') {
     yield 'synchronous_commit is off: the last jobs enqueued are lost when the server fails. ' +
       'Set synchronous_commit = on, at least for this user.'
-  }
-  if (of.get('transaction_read_only') === 'on') {
-    yield 'The server is read-only, as a standby is, and takes no jobs. Connect to the primary.'
   }
   if (isReady && !listener.connected) {
     yield 'No connection that LISTENs: jobs start when they are polled for. ' +

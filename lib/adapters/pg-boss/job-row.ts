@@ -1,5 +1,5 @@
 import type { JobInsert } from 'pg-boss'
-import type { Job, JobData, JobError } from '../../../types/index.ts'
+import type { Job, JobError } from '../../../types/index.ts'
 import { describeFailure } from '../../failure.ts'
 import { type ResolvedOptions, seconds } from './options.ts'
 import { fromStored, type StoredJson, toStored } from './stored-json.ts'
@@ -55,13 +55,15 @@ export function failureOutput (error: JobError): RowOutput {
 }
 
 /**
- * The task and the data of a row, also of one that another program has stored.
+ * The task and the data of a row, as far as they can be read: another program may have stored it.
  *
- * @param storedAt for rows that do not say when they were enqueued: those of a schedule, and foreign ones.
+ * @param storedAt for rows that do not say when they were enqueued: those of a schedule.
  */
-export function fromRow (row: unknown, storedAt: number): { task: string, data: JobData } {
-  const { task, data } = (row ?? {}) as Partial<RowData>
-  const foreign = typeof task !== 'string' || typeof data !== 'object'
-  const known = foreign ? { payload: row, version: 0 } : fromStored(data) as JobData
-  return { task: foreign ? '' : task, data: { enqueuedAt: storedAt, ...known } }
+export function fromRow (row: unknown, storedAt: number): { task: string, data: unknown } {
+  const { task, data: stored } = Object(row) as { task?: unknown, data?: unknown }
+  const data = fromStored(stored)
+  return {
+    task: typeof task === 'string' ? task : '',
+    data: typeof data === 'object' && data !== null && !Array.isArray(data) ? { enqueuedAt: storedAt, ...data } : data
+  }
 }

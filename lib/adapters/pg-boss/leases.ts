@@ -2,9 +2,12 @@ import type { PgBossDelivery } from './delivery.ts'
 import type { Engine } from './engine.ts'
 import { seconds } from './options.ts'
 
+interface Renewed { id: string, isCancelled: boolean | null }
 interface Rescued { id: string, task: string, state: 'retry' | 'failed' }
 
-/** Keeps the jobs that this worker runs, and takes those of dead workers. */
+const NOT_RENEWED = 'the lease of running jobs could not be renewed, and is tried again'
+
+/** Keeps the jobs that this worker runs, tells those that are to be cancelled, and takes those of dead workers. */
 export class Leases {
   readonly #engine: Engine
   readonly #queue: string
@@ -23,6 +26,9 @@ export class Leases {
   }
 
   hold (delivery: PgBossDelivery): void {
+    const before = this.#held.get(delivery.job.id)
+    // Somebody took it for that of a dead worker.
+    if (before !== undefined) this.#lose(before)
     this.#held.set(delivery.job.id, delivery)
   }
 
@@ -49,9 +55,9 @@ export class Leases {
         this.#renewAt = now + lease / 4
       }
       if (now >= this.#rescueFrom) await this.#rescue()
+      this.#engine.cured(NOT_RENEWED, { queue: this.#queue })
     } catch (error) {
-      const message = 'the lease of running jobs could not be renewed, and is tried again'
-      this.#engine.trouble(error, message, { queue: this.#queue })
+      this.#engine.trouble(error, NOT_RENEWED, { queue: this.#queue })
       // While the server was away nobody could renew: the others get the time to.
       this.#rescueFrom = Date.now() + lease
       this.#renewAt = 0
@@ -60,22 +66,29 @@ export class Leases {
   }
 
   async #renew (): Promise<void> {
-    const { boss, database: { soon }, options: { lease } } = this.#engine
+    const { database, options: { lease } } = this.#engine
     // The jobs that ended just now are being recorded, and two statements on the same jobs may wait for each other.
     const latest = Date.now() - lease / 4
     const held = [...this.#held.values()].filter(({ overAt = 0 }) => overAt < latest)
     if (held.length === 0) return
-    // pg-boss returns the ids it has touched without declaring them.
-    const ids = held.map(({ job: { id }, retryCount }) => ({ id, retryCount }))
-    const { settled } = await boss.touch(this.#queue, ids, { db: soon }) as { settled: string[] }
-    const kept = new Set(settled)
+    const attempts = Object.fromEntries(held.map(({ job: { id }, retryCount }) => [id, retryCount]))
+    const { renew } = this.#engine.statementsOf(this.#queue)
+    const values = [this.#queue, Object.keys(attempts), JSON.stringify(attempts)]
+    const { rows } = await database.query<Renewed>(renew, values)
+    const kept = new Set(rows.map(({ id }) => id))
+    // The message may have come before the job, or while nobody listened.
+    for (const { id, isCancelled } of rows) if (isCancelled === true) this.cancel(id)
     for (const delivery of held) {
-      if (kept.has(delivery.job.id) || delivery.overAt !== undefined) continue
-      this.drop(delivery)
-      delivery.overAt = Date.now()
-      delivery.end()
-      delivery.job.abort('lost')
+      if (!kept.has(delivery.job.id)) this.#lose(delivery)
     }
+  }
+
+  #lose (delivery: PgBossDelivery): void {
+    if (delivery.overAt !== undefined) return
+    this.drop(delivery)
+    delivery.overAt = Date.now()
+    delivery.end()
+    delivery.job.abort('lost')
   }
 
   async #rescue (): Promise<void> {

@@ -17,7 +17,10 @@ export interface PgBossOptions {
    * options.
    */
   pool?: Pool
-  /** Where pg-boss keeps its tables; made if it is missing. Default `pgboss`. */
+  /**
+   * Where pg-boss keeps its tables; made if it is missing. In lower case, unless it is in double quotes. Default
+   * `pgboss`.
+   */
   schema?: string
   /**
    * ms after which the job of a worker that gives no sign of life goes to another, from 1,000, in whole seconds.
@@ -81,7 +84,19 @@ export function resolveOptions (given: PgBossOptions): ResolvedOptions {
     throw new FST_ERR_BGT_INVALID_OPTIONS('options/pool', 'Expected either "pool" or "connection", got both')
   }
   const { schema = 'pgboss', lease = 10_000, maxStalled = 10, retention, workOptions = {} } = given
-  return { ...given, schema, lease, maxStalled, workOptions, retention: { ...retentionDefaults, ...retention } }
+  return {
+    ...given,
+    schema: quoted(schema),
+    lease,
+    maxStalled,
+    workOptions,
+    retention: { ...retentionDefaults, ...retention }
+  }
+}
+
+/** Words such as "order" are names in quotes only. What is no name as it is, pg-boss refuses. */
+function quoted (schema: string): string {
+  return /^[a-z_]\w*$/i.test(schema) ? `"${schema.toLowerCase()}"` : schema
 }
 
 /** Whole seconds, never 0, which to pg-boss means for ever. */

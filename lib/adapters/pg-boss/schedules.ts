@@ -17,7 +17,7 @@ export async function schedule (engine: Engine, given: Schedule): Promise<void> 
   const heartbeatSeconds = Math.max(10, options.heartbeatSeconds!)
   const key = keyOf(name)
   try {
-    const timing = { heartbeatSeconds, expireInSeconds: LONGEST_RUN, tz: timezone }
+    const timing = { heartbeatSeconds, expireInSeconds: LONGEST_RUN, tz: timezone, missed: 'once' as const }
     await engine.boss.schedule(queue, cron, row, { ...options, ...timing, priority, key })
   } catch (cause) {
     if (cause instanceof Error && 'ambiguous' in cause) throw cause

@@ -1,4 +1,3 @@
-import type { JobWithMetadata } from 'pg-boss'
 import type { Cancellation, JobError, JobInfo, JobState } from '../../../types/index.ts'
 import { FST_ERR_BGT_CANCELLED, FST_ERR_BGT_STALLED } from '../../errors.ts'
 import { describeFailure } from '../../failure.ts'
@@ -6,6 +5,7 @@ import { isUuid } from '../../uuid.ts'
 import { toJobInfo } from '../kit/job-info.ts'
 import type { Engine } from './engine.ts'
 import { failureOutput, fromRow, type RowOutput } from './job-row.ts'
+import { type FoundRow, find as findStatement } from './statements.ts'
 import { fromStored } from './stored-json.ts'
 
 export async function find (engine: Engine, id: string): Promise<JobInfo | null> {
@@ -18,50 +18,48 @@ export async function cancel (engine: Engine, id: string): Promise<Cancellation>
   if (row === undefined) return 'not-found'
   const { database, cancelChannel } = engine
   const output = JSON.stringify(failureOutput(new FST_ERR_BGT_CANCELLED(fromRow(row.data, 0).task)))
-  const { rows } = await database.query(engine.statementsOf(row.name).cancel, [row.name, id, output])
-  if (rows.length > 0) return 'cancelled'
-  const now = await rowOf(engine, id)
-  if (now?.state !== 'active') return 'finished'
-  await database.query('SELECT pg_notify($1, $2)', [cancelChannel, id])
-  return 'running'
+  const values = [row.name, id, output, cancelChannel]
+  const { rows: [asked] } = await database.query<FoundRow>(engine.statementsOf(row.name).cancel, values)
+  if (asked === undefined) return 'finished'
+  return asked.state === 'cancelled' ? 'cancelled' : 'running'
 }
 
-async function rowOf ({ boss, queues, database: { soon } }: Engine, id: string): Promise<JobWithMetadata | undefined> {
+async function rowOf ({ database, options, queues }: Engine, id: string): Promise<FoundRow | undefined> {
   if (!isUuid(id)) return undefined
-  const found = await Promise.all(queues.map(queue => boss.findJobs<object>(queue, { id, db: soon })))
-  return found.flat()[0]
+  const { rows } = await database.query<FoundRow>(findStatement(options.schema), [queues, id])
+  return rows[0]
 }
 
-function infoOf (row: JobWithMetadata, maxStalled: number): JobInfo {
-  const { id, name: queue, retryCount, startedOn, completedOn, createdOn } = row
-  const { task, data } = fromRow(row.data, createdOn.getTime())
-  const { progress, result, error, ...output } = (row.output ?? {}) as RowOutput
+function infoOf (row: FoundRow, maxStalled: number): JobInfo {
+  const { id, name: queue, attempts, storedAt, startedAt, endedAt } = row
+  const { task, data } = fromRow(row.data, storedAt)
+  const { owner, enqueuedAt } = Object(data) as { owner?: unknown, enqueuedAt?: unknown }
+  const { progress, result, error, ...output } = Object(row.output) as RowOutput
   return toJobInfo({
     id,
     task,
     queue,
     state: stateOf(row),
-    // A job whose last delivery did not count has no start.
-    attempts: startedOn === null ? retryCount : retryCount + 1,
-    owner: data.owner,
-    enqueuedAt: data.enqueuedAt,
-    progress: progress && fromStored(progress),
-    result: result && fromStored(result),
+    attempts,
+    owner: typeof owner === 'string' ? owner : undefined,
+    enqueuedAt: typeof enqueuedAt === 'number' ? enqueuedAt : storedAt,
+    progress: fromStored(progress),
+    result: fromStored(result),
     error: isStalled(row, output)
       ? describeFailure(new FST_ERR_BGT_STALLED(task, maxStalled))
-      : error && fromStored(error) as JobError,
-    startedAt: startedOn?.getTime(),
-    endedAt: completedOn?.getTime()
+      : fromStored(error) as JobError | undefined,
+    startedAt: startedAt ?? undefined,
+    endedAt: endedAt ?? undefined
   })
 }
 
-function stateOf ({ state, startAfter, startedOn }: JobWithMetadata): JobState {
+function stateOf ({ state, isDue, startedAt }: FoundRow): JobState {
   if (state === 'active') return 'running'
   if (state !== 'created' && state !== 'retry') return state
-  if (startAfter.getTime() <= Date.now()) return 'pending'
-  return startedOn === null ? 'scheduled' : 'retrying'
+  if (isDue) return 'pending'
+  return startedAt === null ? 'scheduled' : 'retrying'
 }
 
-function isStalled ({ state }: JobWithMetadata, { stalled, value }: RowOutput): boolean {
+function isStalled ({ state }: FoundRow, { stalled, value }: RowOutput): boolean {
   return state === 'failed' && (stalled === true || value?.message === 'job heartbeat timeout')
 }

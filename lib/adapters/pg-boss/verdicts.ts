@@ -7,6 +7,7 @@ import { type ResolvedOptions, seconds } from './options.ts'
 import type { Settlement } from './statements.ts'
 import { toStored } from './stored-json.ts'
 
+const NOT_RECORDED = 'what became of a job could not be recorded, and is tried again'
 const RETRY = 250
 
 type Settled = Omit<Settlement, 'id' | 'retry_count'>
@@ -82,12 +83,12 @@ export class Verdicts {
         const byId = Object.fromEntries(rows.map(row => [row.id, row]))
         await database.query(settle, [this.#queue, Object.keys(byId), JSON.stringify(byId)])
         await this.#bury(rows)
+        this.#engine.cured(NOT_RECORDED, { queue: this.#queue })
         break
       } catch (error) {
-        if (isTooMuch(error) && entries.length > 1) return this.#writeEach(entries)
-        const message = 'what became of a job could not be recorded, and is tried again'
-        this.#engine.trouble(error, message, { queue: this.#queue })
-        if (isTooMuch(error)) rows[0] = { ...rows[0]!, output: {} }
+        if (isTooMuch(error) && entries.length > 1) return this.#writeHalves(entries)
+        this.#engine.trouble(error, NOT_RECORDED, { queue: this.#queue })
+        if (isTooMuch(error)) rows[0] = { ...rows[0]!, result: {} }
         if (Date.now() >= this.#deadline) break
         await this.#wakeUp.sleep(RETRY)
       }
@@ -95,15 +96,18 @@ export class Verdicts {
     for (const { settled } of entries) settled()
   }
 
-  async #writeEach (entries: Entry[]): Promise<void> {
-    for (const entry of entries) await this.#write([entry])
+  /** One bad result costs the others some statements more, and not one each. */
+  async #writeHalves (entries: Entry[]): Promise<void> {
+    const half = entries.length >> 1
+    await this.#write(entries.slice(0, half))
+    await this.#write(entries.slice(half))
   }
 
   /** pg-boss copies a job to the dead letter queue when it fails it without retries left. */
   async #bury (rows: Settlement[]): Promise<void> {
     const { boss, database: { soon } } = this.#engine
-    for (const { state, id, retry_count: retryCount, output } of rows) {
-      if (state === 'active') await boss.fail(this.#queue, { id, retryCount }, output, { db: soon })
+    for (const { state, id, retry_count: retryCount, result } of rows) {
+      if (state === 'active') await boss.fail(this.#queue, { id, retryCount }, result, { db: soon })
     }
   }
 }
@@ -119,16 +123,16 @@ function settledAs (verdict: Recorded, retryCount: number, options: ResolvedOpti
   const failed = { ...ended, deletion_seconds: seconds(retention.failed) }
   switch (verdict.state) {
     case 'completed':
-      if (verdict.result === undefined) return { ...ended, state: 'completed', output: {} }
-      return { ...ended, state: 'completed', output: { result: toStored(verdict.result) } }
+      if (verdict.result === undefined) return { ...ended, state: 'completed', result: {} }
+      return { ...ended, state: 'completed', result: { result: toStored(verdict.result) } }
     case 'cancelled':
-      return { ...ended, state: 'cancelled', output: failureOutput(verdict.error) }
+      return { ...ended, state: 'cancelled', result: failureOutput(verdict.error) }
     case 'failed':
       return {
         ...failed,
         // pg-boss itself fails a job with a dead letter queue.
         state: queueOptions?.deadLetter === undefined ? 'failed' : 'active',
-        output: failureOutput(verdict.error)
+        result: failureOutput(verdict.error)
       }
     case 'retrying':
       return {
@@ -136,15 +140,15 @@ function settledAs (verdict: Recorded, retryCount: number, options: ResolvedOpti
         state: 'retry',
         delay: verdict.delay,
         retry_limit: retryCount + maxStalled,
-        output: failureOutput(verdict.error)
+        result: failureOutput(verdict.error)
       }
     case 'postponed':
-      return { ...failed, ...again(retryCount, maxStalled), delay: verdict.delay, output: failureOutput(verdict.error) }
+      return { ...failed, ...again(retryCount, maxStalled), delay: verdict.delay, result: failureOutput(verdict.error) }
     case 'given-back':
       if (verdict.begun) {
-        return { ...failed, state: 'retry', delay: 0, retry_limit: retryCount + maxStalled, output: {} }
+        return { ...failed, state: 'retry', delay: 0, retry_limit: retryCount + maxStalled, result: {} }
       }
-      return { ...failed, ...again(retryCount, maxStalled), delay: 0, output: {} }
+      return { ...failed, ...again(retryCount, maxStalled), delay: 0, result: {} }
   }
 }
 

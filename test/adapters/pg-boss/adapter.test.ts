@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import pg from 'pg'
 import { type Test, test } from 'tap'
 import { pgBoss } from '../../../lib/adapters/pg-boss/index.ts'
-import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
+import type { Receipt } from '../../../types/index.ts'
 import { completed, dataOf } from '../../helpers/job.ts'
 import { latch } from '../../helpers/latch.ts'
 import { inState, jobOf, type PgBossAdapter, Runs, started } from '../../helpers/pg-boss.ts'
@@ -70,7 +70,7 @@ void test('pgBoss', async t => {
 
   void t.test('keeps what PostgreSQL cannot keep in jsonb', async t => {
     const { adapter } = await started(t, { connection, schema: schemaOf(t, connection) })
-    const payload = { nul: '\0', half: '\ud83d', whole: '😀', slash: '\\u0000', deep: [[[{ a: null }]]] }
+    const payload = { nul: '\0', half: '\ud83d', other: '\udc00', whole: '😀', slash: '\\u0000', deep: [[[{ a: null }]]] }
     const runs = new Runs(() => ({ state: 'completed', result: payload }))
     const job = jobOf(payload)
     await adapter.enqueue([job])
@@ -126,7 +126,7 @@ void test('pgBoss', async t => {
    * A transaction and a batch, each of which waits for a job of the other, until PostgreSQL ends the batch. It ends the
    * one that looks for a deadlock first, which on a busy machine may be the transaction: then it is done over.
    */
-  async function deadlock (t: Test, adapter: PgBossAdapter, context?: EnqueueContext): Promise<{ jobs: [Job, Job], batch: Promise<Receipt[]>, commit: () => Promise<unknown> }> {
+  async function deadlock (t: Test, adapter: PgBossAdapter): Promise<{ batch: Promise<Receipt[]>, commit: () => Promise<unknown> }> {
     const client = new pg.Client(connection)
     await client.connect()
     t.teardown(() => client.end())
@@ -135,12 +135,12 @@ void test('pgBoss', async t => {
       const [first, second] = [jobOf(1), jobOf(2)]
       await client.query('BEGIN')
       await adapter.enqueue([first], { tx: client })
-      const batch = adapter.enqueue([second, first], context)
+      const batch = adapter.enqueue([second, first])
       batch.catch(() => {})
       while ((await query(connection, 'SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))', [pid])).length === 0);
       try {
         await adapter.enqueue([second], { tx: client })
-        return { jobs: [second, first], batch, commit: () => client.query('COMMIT') }
+        return { batch, commit: () => client.query('COMMIT') }
       } catch (error) {
         if ((error as { code?: unknown }).code !== '40P01') throw error
         await client.query('ROLLBACK')
@@ -149,17 +149,10 @@ void test('pgBoss', async t => {
     }
   }
 
-  void t.test('sends a batch again that a deadlock has ended', async t => {
+  void t.test('rejects a batch that a deadlock has ended as one to be sent again', async t => {
     const { adapter } = await started(t, { connection, schema: schemaOf(t, connection) })
-    const { jobs, batch, commit } = await deadlock(t, adapter)
-    await commit()
-    t.same(await batch, jobs.map(({ id }) => ({ id, deduplicated: true })))
-  })
-
-  void t.test('does not send it again where nobody waits', async t => {
-    const { adapter } = await started(t, { connection, schema: schemaOf(t, connection) })
-    const { batch, commit } = await deadlock(t, adapter, { signal: AbortSignal.abort() })
-    await t.rejects(batch, { code: '40P01', ambiguous: false })
+    const { batch, commit } = await deadlock(t, adapter)
+    await t.rejects(batch, { code: '40P01', ambiguous: false, again: true })
     await commit()
   })
 
@@ -191,7 +184,7 @@ void test('pgBoss', async t => {
     const runs = new Runs()
     const closing = (await adapter.work('mails', runs.run, { concurrency: 1 })).close()
     const late = await adapter.work('mails', runs.run, { concurrency: 1 })
-    while ((await query(connection, 'SELECT 1 FROM pg_stat_activity WHERE wait_event_type = \'Lock\' AND query LIKE $1', [`%${schema}.job%SKIP LOCKED%`])).length === 0);
+    while ((await query(connection, 'SELECT 1 FROM pg_stat_activity WHERE wait_event_type = \'Lock\' AND query LIKE $1', [`%"${schema}".job%SKIP LOCKED%`])).length === 0);
     const latelyClosed = late.close()
     await client.query('COMMIT')
     await client.end()
@@ -386,7 +379,7 @@ void test('pgBoss', async t => {
     const schedule = { name: 'every minute', cron: '* * * * *', queue: 'reports', task: 'mail', data: { payload: 1, version: 2 }, priority: 7, retry: jobOf().retry }
     await adapter.schedule({ ...schedule, queue: 'mails' })
     await adapter.schedule({ ...schedule, timezone: 'Europe/Berlin' })
-    t.match(await adapter.native.getSchedules(), [{ name: 'reports', key: 'every/20/minute', timezone: 'Europe/Berlin' }], 'replaced')
+    t.match(await adapter.native.getSchedules(), [{ name: 'reports', key: 'every/20/minute', timezone: 'Europe/Berlin', options: { missed: 'once' } }], 'replaced')
     const runs = new Runs()
     await adapter.work('reports', runs.run, { concurrency: 1 })
     await runs.reach(1)
@@ -426,16 +419,28 @@ void test('pgBoss', async t => {
     t.match(receipts, [{ id: first.id }, { id: second.id, error: { code: 'FST_ERR_BGT_INVALID_OPTIONS' } }])
   })
 
-  void t.test('runs jobs that were not stored by an adapter', async t => {
-    const { adapter } = await started(t, { connection, schema: schemaOf(t, connection) })
-    const runs = new Runs()
-    await adapter.native.send('mails', { foreign: true })
-    await adapter.work('mails', runs.run, { concurrency: 1 })
-    await runs.reach(1)
-    t.match(runs.jobs[0], { task: '', data: { payload: { foreign: true }, version: 0 } })
-    const id = await adapter.native.send('mails')
-    await runs.reach(2)
-    t.match(runs.jobs[1], { id, task: '', data: { payload: null } })
+  void t.test('hands on what it can read of jobs that were not stored by an adapter, and tells their status', async t => {
+    const schema = schemaOf(t, connection)
+    const { adapter } = await started(t, { connection, schema })
+    const data = { payload: 1, version: 1 }
+    const kept = [
+      [{ foreign: true }, '', undefined], [null, '', undefined], [[], '', undefined], [5, '', undefined], [{ task: 5, data: { value: data } }, '', data],
+      [{ task: 'mail' }, 'mail', undefined], [{ task: 'mail', data: null }, 'mail', undefined], [{ task: 'mail', data: { json: '{"a' } }, 'mail', undefined],
+      [{ task: 'mail', data: { json: 5 } }, 'mail', 5], [{ task: 'mail', data: { value: [1] } }, 'mail', [1]], [{ task: 'mail', data: { value: data } }, 'mail', data]
+    ] as const
+    const runs = new Runs(() => ({ state: 'failed', error: { name: 'Error', message: 'not read' } }))
+    const jobs = kept.map(([row]) => ({ ...jobOf(), row }))
+    await adapter.native.insert('mails', jobs.map(({ id, row }) => ({ id, data: row as object })))
+    await query(connection, `UPDATE ${schema}.job SET output = '"foreign"' WHERE name = 'mails'`)
+    for (const { id } of jobs) t.match(await adapter.status(id), { id, state: 'pending' })
+    await adapter.work('mails', runs.run, { concurrency: 3 })
+    await runs.reach(kept.length)
+    for (const [place, [, task, data]] of kept.entries()) {
+      const job = runs.jobs.find(({ id }) => id === jobs[place]!.id)!
+      t.equal(job.task, task)
+      t.match(job.data, data)
+      t.match(await inState(adapter, job.id, 'failed'), { task, error: { message: 'not read' } })
+    }
   })
 
   void t.test('deletes what has ended', async t => {

@@ -38,9 +38,29 @@ void test('pgBoss and a server that fails', async t => {
     const { warnings } = await adapter.health()
     t.match(warnings, [/^fsync is off/, /^full_page_writes is off/, /^synchronous_commit is off/])
     const { adapter: standby } = await started(t, { connection: { connectionString: connection, options: '-c default_transaction_read_only=on' } })
-    t.match(await standby.health(), { ok: false, warnings: { 2: /^The server is read-only/ }, error: 'pg-boss has not started yet' })
+    t.match(await standby.health(), { ok: false, error: /^the server is read-only/ })
     const { adapter: polling } = await started(t, { connection, bossOptions: { useListenNotify: false } })
     t.match((await polling.health()).warnings[2], /^No connection that LISTENs/)
+  })
+
+  await t.test('is not well on a server that has become read-only, and is again once it takes jobs', async t => {
+    const { adapter } = await started(t, { connection })
+    t.match(await adapter.health(), { ok: true })
+    // Connections that are there keep their settings.
+    await query(connection, 'ALTER DATABASE postgres SET default_transaction_read_only = on')
+    await query(connection, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = \'client backend\'')
+    t.match(await adapter.health(), { ok: false, error: /^the server is read-only/ })
+    await query(`${connection}&options=${encodeURIComponent('-c default_transaction_read_only=off')}`, 'ALTER DATABASE postgres RESET default_transaction_read_only')
+    await query(connection, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = \'client backend\'')
+    while (!(await adapter.health()).ok);
+  })
+
+  await t.test('keeps its tables in a schema whose name is a word of SQL', async t => {
+    const { adapter } = await started(t, { connection, schema: 'Order' })
+    const job = jobOf({}, { delay: 60_000 })
+    await adapter.enqueue([job])
+    t.match(await adapter.status(job.id), { state: 'scheduled' })
+    t.same(await query(connection, 'SELECT count(*)::int FROM "order".job WHERE id = $1', [job.id]), [{ count: 1 }])
   })
 
   await t.test('records what ended while the server was away, once it is back, and runs nothing twice', async t => {
@@ -138,6 +158,7 @@ void test('pgBoss and a server that fails', async t => {
     t.equal((await inState(adapter, bigint.id, 'completed')).result, undefined)
     t.match(log.all, [
       { msg: /what became of a job could not be recorded, and is tried again$/ },
+      { msg: /no longer so: what became of a job could not be recorded/ },
       { msg: /the result of a job is no JSON, and is not kept$/ }
     ])
     await t.rejects(adapter.enqueue([jobOf(deep)]), { code: '54001', ambiguous: false })
