@@ -104,6 +104,8 @@ export class Escalation {
     const { settings, payload, id, lane, requestId } = task
     const origin = { requestId, headers: this.#headers.get(lane) }
     const producer = this.#producer!
+    // Again, as an attempt may have changed it.
+    producer.jobs.check(settings.task!, payload)
     const job = task.runInAsyncScope(() => producer.jobs.make(settings, payload, origin, { id, owner: settings.owner }))
     await producer.send(job)
   }

@@ -43,20 +43,19 @@ export class Jobs {
   }
 
   /**
-   * Checks that a queue can keep the payload.
+   * Checks that a queue can keep the payload, and returns the bytes of its JSON.
    *
    * @throws FST_ERR_BGT_INVALID_PAYLOAD, FST_ERR_BGT_PAYLOAD_TOO_LARGE
    */
-  check (task: Task, payload: unknown): void {
-    checkJson(task.name, payload, this.#maxPayload)
+  check (task: Task, payload: unknown): number {
+    return checkJson(task.name, payload, this.#maxPayload)
   }
 
-  /** The settings are of a defined task. @throws as `check`. */
+  /** The settings are of a defined task, and the payload has been checked. */
   make (settings: TaskSettings, payload: unknown, { requestId, headers }: Origin, options: JobOptions = {}): Job {
     const task = settings.task!
     const { key, owner, delay = 0, priority = task.priority } = options
     const { id = key === undefined ? randomUUID() : keyedId('key', task.name, key) } = options
-    this.check(task, payload)
     const trace = boundTrace(this.#inject({ requestId, headers }))
     return {
       id,

@@ -8,13 +8,19 @@ import { requireCapability } from '../task/capability.ts'
 import { priority } from '../task/define.ts'
 import type { DefinedSettings, Registry } from '../task/registry.ts'
 import { owner } from '../task/settings.ts'
-import { asUnavailable } from '../unavailable.ts'
+import { asUnavailable, unavailableOf } from '../unavailable.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Jobs, Origin } from './jobs.ts'
 import { Shipment } from './shipment.ts'
 
 /** Jobs of a bulk that go in one call, where the engine has no limit of its own. */
 const CHUNK = 1_000
+
+/** Jobs that wait for the queue's answer, before others are refused. */
+const MAX_WAITING = 10_000
+
+/** Bytes of their payloads, as JSON. */
+const MAX_WAITING_BYTES = 64 * 2 ** 20
 
 const YEAR = 365 * 86_400_000
 
@@ -44,6 +50,9 @@ export class Producer {
   readonly #registry: Registry
   readonly #timeout: number
   readonly #groupCommit: GroupCommit
+  /** Of calls whose answer is awaited. */
+  #waitingJobs = 0
+  #waitingBytes = 0
   enqueued = 0
 
   /** @param timeout ms from the call on, after which nothing is sent any more, nor waited for. */
@@ -58,8 +67,15 @@ export class Producer {
   async enqueue (task: Task, payload: unknown, options: EnqueueOptions, origin: Origin): Promise<Enqueued> {
     const settings = this.#check(task, options, ofOne)
     task.parse(payload)
+    const size = this.jobs.check(task, payload)
     const job = this.jobs.make(settings, payload, origin, options)
-    return this.#count(await this.send(job, options.tx), options.key)
+    this.#admit(job)
+    this.#wait(1, size)
+    try {
+      return this.#count(await this.send(job, options.tx), options.key)
+    } finally {
+      this.#wait(-1, -size)
+    }
   }
 
   async enqueueMany (
@@ -70,19 +86,23 @@ export class Producer {
       throw new FST_ERR_BGT_INVALID_PAYLOAD(task.name, 'enqueueMany expects an array of payloads')
     }
     const jobs: Job[] = []
-    for (const payload of [...payloads]) {
+    let size = 0
+    for (const payload of Array.from<unknown>(payloads)) {
       // Checking many at once would block the event loop, of which each chunk gets a turn.
       if (jobs.length > 0 && jobs.length % CHUNK === 0) await setImmediate()
       task.parse(payload)
+      size += this.jobs.check(task, payload)
       jobs.push(this.jobs.make(settings, payload, origin, options))
     }
-    const { batch } = this.#adapter.capabilities
-    const size = batch === false ? CHUNK : batch.max
-    const enqueued: Enqueued[] = []
-    for (let start = 0; start < jobs.length; start += size) {
-      await this.#storeChunk(jobs.slice(start, start + size), options.tx, enqueued)
+    const [first] = jobs
+    if (first === undefined) return []
+    this.#admit(first, { enqueued: [] })
+    this.#wait(jobs.length, size)
+    try {
+      return await this.#storeAll(jobs, options.tx)
+    } finally {
+      this.#wait(-jobs.length, -size)
     }
-    return enqueued
   }
 
   /** Stores a job that has been checked. */
@@ -97,6 +117,33 @@ export class Producer {
     } catch (error) {
       throw this.#unavailable(shipment, job, error)
     }
+  }
+
+  async #storeAll (jobs: readonly Job[], tx: unknown): Promise<Enqueued[]> {
+    const { batch } = this.#adapter.capabilities
+    const size = batch === false ? CHUNK : batch.max
+    const enqueued: Enqueued[] = []
+    for (let start = 0; start < jobs.length; start += size) {
+      await this.#storeChunk(jobs.slice(start, start + size), tx, enqueued)
+    }
+    return enqueued
+  }
+
+  /**
+   * A queue that stands still must not make this process grow without end. Tasks that escalate are not asked: they
+   * are here already, and would be lost.
+   *
+   * @throws FST_ERR_BGT_QUEUE_UNAVAILABLE
+   */
+  #admit ({ id }: Job, details: object = {}): void {
+    if (this.#waitingJobs < MAX_WAITING && this.#waitingBytes < MAX_WAITING_BYTES) return
+    const problem = `${this.#waitingJobs} jobs of this process wait for it`
+    throw Object.assign(unavailableOf(this.#adapter.name)(problem, false), { id, ...details })
+  }
+
+  #wait (jobs: number, bytes: number): void {
+    this.#waitingJobs += jobs
+    this.#waitingBytes += bytes
   }
 
   /** Adds the jobs that are stored to `enqueued`, which an error then has as a property. */

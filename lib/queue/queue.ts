@@ -99,6 +99,7 @@ export class Queue {
       throw new FST_ERR_BGT_NO_CAPABILITY(`The schedule "${cron}"`, 'schedule by the second', adapter.name)
     }
     task.parse(payload)
+    this.#jobs.check(task, payload)
     const { queue, priority, retry, data: { enqueuedAt, ...data } } = this.#jobs.make(settings, payload, {})
     const zone = timezone === undefined ? undefined : { timezone }
     await this.#ask(() => adapter.schedule!({ name, cron, ...zone, queue, task: task.name, data, priority, retry }))

@@ -175,6 +175,28 @@ await t.test('a queue that does not answer is given up, and told so', async t =>
   release.open()
 })
 
+await t.test('a queue that stands still does not make the process grow without end', async t => {
+  const big = defineTask({ name: 'big', payload: Type.String(), run () {} })
+  for (const [what, task, payload, count] of [['10,000 jobs', plain, undefined, 10_000], ['64 MiB', big, 'x'.repeat(33 * 2 ** 20), 2]] as const) {
+    await t.test(what, async t => {
+      const adapter = new UnrulyAdapter()
+      const app = await makeReady(t, adapter, { tasks: [plain, big], maxPayload: 40 * 2 ** 20 })
+      const release = latch()
+      adapter.before = () => release.opened
+      const enqueue = (): Promise<unknown> => app.backgroundTasks.enqueue(task as never, payload as never)
+      const all = Array.from({ length: count }, enqueue)
+      const refused = { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', statusCode: 503, ambiguous: false, id: UUID, message: new RegExp(`: ${count} jobs of this process wait for it`) }
+      await t.rejects(enqueue(), refused)
+      await t.rejects(app.backgroundTasks.enqueueMany(task as never, [payload, payload] as never), { ...refused, enqueued: [] })
+      t.equal(adapter.calls.length, count)
+      release.open()
+      await Promise.all(all)
+      await enqueue()
+      t.equal(app.backgroundTasks.stats().enqueued, count + 1)
+    })
+  }
+})
+
 await t.test('jobs that come while others are being stored are stored together', async t => {
   const adapter = new UnrulyAdapter({ batch: { max: 3, inFlight: 1 } })
   const app = await makeReady(t, adapter)
