@@ -48,8 +48,9 @@ export interface QueueAdapter<Native = unknown> {
   cancel? (id: string): Promise<Cancellation>
   /**
    * Adds or replaces the schedule of that name. One that is there already, the same in all, is left alone: a job of
-   * it that is due stays. However many of its times pass while no worker takes its jobs, one job is stored for them
-   * all. There if, and only if, the capability `schedule` is not `none`.
+   * it that is due stays. However many of its times pass while no process is connected, one job is stored for them
+   * all; while no worker takes its jobs, as the capability `missedOnce` says. There if, and only if, the capability
+   * `schedule` is not `none`.
    */
   schedule? (schedule: Schedule): Promise<void>
   /** Removes a schedule, and resolves with whether there was one. There if, and only if, `schedule` is. */
@@ -95,6 +96,11 @@ export interface Capabilities {
   readonly durable: boolean
   /** The smallest step of a `cron`: five fields are `minute`, six `second`. `none`: there are no schedules. */
   readonly schedule: 'none' | 'minute' | 'second'
+  /**
+   * Stores one job for however many times of a schedule pass while no worker takes the jobs of its queue. Without it,
+   * that holds only while no process is connected; else each time that passes stores one.
+   */
+  readonly missedOnce: boolean
   /**
    * Whether it is cheaper to store many jobs at once. Then `enqueue` gets up to `max` jobs (from 1), and
    * `inFlight` calls (from 1) run at a time: jobs that come meanwhile wait and go together. Jobs with `tx`

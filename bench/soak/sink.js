@@ -18,6 +18,7 @@ export class Sink {
     transactional: false,
     durable: true,
     schedule: 'none',
+    missedOnce: false,
     batch: { max: 20, inFlight: 2 }
   }
 

@@ -14,6 +14,7 @@ const known: Record<Capability, true> = {
   transactional: true,
   durable: true,
   schedule: true,
+  missedOnce: true,
   batch: true
 }
 

@@ -36,6 +36,7 @@ export class BullmqAdapter implements QueueAdapter<BullmqNative> {
     transactional: false,
     durable: true,
     schedule: 'second',
+    missedOnce: true,
     batch: false
   }
 

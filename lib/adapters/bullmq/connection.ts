@@ -45,7 +45,7 @@ export function asUnavailable (error: unknown): Unavailable {
   if (isUnavailable(error)) return error
   const { name, message } = error as Error
   const isReply = name === 'ReplyError'
-  if (isReply && redirection.test(message)) return unavailable(NO_CLUSTER, false, error)
+  if (isReply && redirection.test(message)) return unavailable(NO_CLUSTER, false)
   const refused = isReply && refusal.test(message)
   return unavailable(message, !refused && !unsent.test(message), error)
 }

@@ -1,6 +1,6 @@
 import type { JobError } from '../../../types/index.ts'
 import { describeFailure } from '../../failure.ts'
-import { readJson } from './stored-json.ts'
+import { readJson } from '../kit/stored-json.ts'
 
 const key = 'fastify-background-tasks'
 

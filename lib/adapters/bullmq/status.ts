@@ -7,7 +7,7 @@ import type { Engine } from './engine.ts'
 import { readFailure, stalledReason } from './failure.ts'
 import { readResult, toCancelledResult } from './result.ts'
 import type { Inspected } from './scripts.ts'
-import { readJson } from './stored-json.ts'
+import { readJson } from '../kit/stored-json.ts'
 
 /** The fields of a job as BullMQ stores them, all strings. One that others have stored may lack any. */
 interface Fields {

@@ -1,7 +1,7 @@
 /** The value of JSON in a store, or `undefined` where it cannot be read: other programs may have put it there. */
-export function readJson (json: string): unknown {
+export function readJson (json: string | undefined): unknown {
   try {
-    return JSON.parse(json)
+    return json === undefined ? undefined : JSON.parse(json)
   } catch {
     return undefined
   }

@@ -21,6 +21,7 @@ export class MemoryAdapter implements QueueAdapter<MemoryStore> {
     transactional: false,
     durable: false,
     schedule: 'none',
+    missedOnce: false,
     batch: false
   }
 

@@ -27,6 +27,7 @@ export class PgBossAdapter implements QueueAdapter<PgBoss> {
     transactional: true,
     durable: true,
     schedule: 'minute',
+    missedOnce: false,
     batch: { max: 200, inFlight: 2 }
   }
 

@@ -1,4 +1,4 @@
-import type { Db } from 'pg-boss'
+import type { Db, JobInsert } from 'pg-boss'
 import type { EnqueueContext, Job, Receipt } from '../../../types/index.ts'
 import { brief, FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
 import type { Unavailable } from '../../unavailable.ts'
@@ -40,7 +40,8 @@ async function store (
   engine: Engine, queue: string, jobs: Job[], tx: Db | undefined, noWait: boolean = false
 ): Promise<Receipt[]> {
   const { boss, database } = engine
-  const rows = jobs.map((job, index) => toRow(job, index - jobs.length, engine.options))
+  // Always in one order: two statements for the same ids then wait for each other, and do not lock each other out.
+  const rows = jobs.map((job, index) => toRow(job, index - jobs.length, engine.options)).sort(byId)
   const db = inOrderOfTime(engine, queue, jobs, tx, noWait)
   const inserted = new Set(await boss.insert(queue, rows, { returnId: true, db }))
   const known = inserted.size === jobs.length ? inserted : await knownOf(engine, queue, jobs, tx ?? database.soon)
@@ -50,6 +51,10 @@ async function store (
     const problem = `Expected a policy with room for this job, which queue "${queue}" did not store`
     return { id, error: new FST_ERR_BGT_INVALID_OPTIONS('queueOptions/policy', problem) }
   })
+}
+
+function byId ({ id: a }: JobInsert, { id: b }: JobInsert): number {
+  return a! < b! ? -1 : 1
 }
 
 /** pg-boss fetches jobs by when they were stored; here those with a delay get the place of when they are due. */

@@ -1,3 +1,5 @@
+import { readJson } from '../kit/stored-json.ts'
+
 /** A JSON value as a column of type `jsonb` takes it. */
 export type StoredJson = { readonly value?: unknown } | { readonly json: string }
 
@@ -12,10 +14,5 @@ export function toStored (value: unknown): StoredJson {
 /** Gives `undefined` for what cannot be read: other programs may have stored it. */
 export function fromStored (stored: unknown): unknown {
   const { json, value } = Object(stored) as { json?: string, value?: unknown }
-  if (json === undefined) return value
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
+  return json === undefined ? value : readJson(json)
 }

@@ -33,6 +33,7 @@ export class SqliteAdapter implements QueueAdapter<SqliteLike | undefined> {
       transactional: true,
       durable: database === undefined ? file !== ':memory:' : fileOf(database) !== '',
       schedule: 'second',
+      missedOnce: true,
       batch: { max: 500, inFlight: 1 }
     }
   }

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { brief, FST_ERR_BGT_INVALID_OPTIONS } from '../../errors.ts'
-import { type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
+import { isUnavailable, type MakeUnavailable, unavailableOf } from '../../unavailable.ts'
 import {
   fileOf, isAmbiguous, isBusy, isInTransaction, isSqliteLike, type OpenedFile, type SqliteLike, type SqliteStatement,
   type SqliteValue
@@ -59,7 +59,7 @@ export class Connection {
 
   /** The writes of `work` are on the disk when this returns, and undone if it throws. */
   transaction<T>(work: () => T): T {
-    this.file.assertThere()
+    this.#assertThere()
     const restore = this.#options.owned ? undefined : this.#borrow()
     try {
       return this.#bracket('begin immediate', work, 'commit', 'rollback')
@@ -83,7 +83,7 @@ export class Connection {
   async writeOne<T>(work: () => T, waiting?: Waiting): Promise<T> {
     if (!this.#options.owned) return this.write(work, waiting)
     return this.whenFree(() => {
-      this.file.assertThere()
+      this.#assertThere()
       return work()
     }, waiting)
   }
@@ -125,6 +125,11 @@ export class Connection {
     if (this.#options.owned) (this.database as OpenedFile).close()
   }
 
+  /** @throws FST_ERR_BGT_QUEUE_UNAVAILABLE */
+  #assertThere (): void {
+    if (this.file.isGone) throw unavailable('its file was deleted or replaced: start the process again', false)
+  }
+
   #assertSame ({ database, file }: Connection): void {
     const { path } = this.file
     if (database === this.database || (path !== '' && file.path === path)) return
@@ -138,6 +143,7 @@ export class Connection {
       return work()
     } catch (error) {
       const waits = isBusy(error) && waiting?.signal?.aborted !== true && performance.now() < deadline
+      if (isUnavailable(error)) throw error
       if (!waits) throw unavailable((error as Error).message, isAmbiguous(error), error)
     }
     await setTimeout(pause * Math.random())

@@ -19,16 +19,11 @@ export class DatabaseFile {
     this.#opened = this.#stat()
   }
 
-  /**
-   * SQLite goes on writing to a file that was deleted or replaced, and nobody would ever read that.
-   *
-   * @throws where the file is not the one that was opened.
-   */
-  assertThere (): void {
-    if (this.#opened === undefined) return
+  /** Whether it was deleted or replaced. SQLite goes on writing to such a file, and nobody would ever read that. */
+  get isGone (): boolean {
+    if (this.#opened === undefined) return false
     const now = this.#stat()
-    if (now?.ino === this.#opened.ino && now.dev === this.#opened.dev) return
-    throw new Error('the file of the database was deleted or replaced: start the process again')
+    return now?.ino !== this.#opened.ino || now.dev !== this.#opened.dev
   }
 
   /** Whether other users of this host may read or write it. Windows has other rights. */

@@ -239,7 +239,7 @@ await t.test('an error for which SQLite itself rolls back', async t => {
   const adapter = await stage.start()
   stage.connect().exec("create trigger refuse before insert on background_tasks_jobs when new.task = 'refused' begin select raise(rollback, 'refused'); end")
   const [first, second] = makeJobs(2)
-  await t.rejects(adapter.enqueue([first!, makeJob({ task: 'refused' })]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, message: /refused/ })
+  await t.rejects(adapter.enqueue([first!, makeJob({ task: 'refused' })]), { code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', ambiguous: false, cause: { message: /refused/ } })
   t.same(await adapter.enqueue([second!]), [{ id: second!.id }])
   t.equal(await adapter.status!(first!.id), null)
 })

@@ -16,7 +16,8 @@ const known: Record<Flag, true> = {
   result: true,
   cancelPending: true,
   transactional: true,
-  durable: true
+  durable: true,
+  missedOnce: true
 }
 
 const flags = Object.keys(known) as Flag[]

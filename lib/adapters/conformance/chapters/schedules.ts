@@ -66,7 +66,7 @@ export function schedules (options: ConformanceOptions): void {
     assert.ok(worker.deliveries.length <= before + 2)
   })
 
-  check('stores one job for all the times that pass while nobody works', ['schedule'], async stage => {
+  check('stores one job for all the times that pass while nobody works', ['schedule', 'missedOnce'], async stage => {
     const { step, missed, late } = shortestOf(stage)
     const witness = await stage.work(stage.adapter, { queue: stage.otherQueue, decide: complete })
     await set(stage, everyTime(stage), everyTime(stage, stage.otherQueue))

@@ -45,6 +45,8 @@ export class Stage {
   async start (options?: CreateOptions): Promise<QueueAdapter> {
     const adapter = await this.create(options)
     await this.soon(adapter.start(this.startOptions), 'start')
+    // A start does not wait for a server that has much to do. Whether its health is true, other tests tell.
+    await this.found(async () => (await adapter.health()).ok, 'health').catch(() => {})
     return adapter
   }
 
