@@ -66,7 +66,7 @@ export class Dispatcher implements Owner<AddedTask> {
     this.#concurrency = concurrency
     loopWatch.add({
       running: () => accounts.running,
-      attempts: () => this.#lanes.items().flatMap(({ attempt }) => attempt ?? [])
+      attempts: () => this.#lanes.items().map(({ attempt }) => attempt).filter(attempt => attempt !== undefined)
     })
   }
 

@@ -175,6 +175,18 @@ await t.test('a queue that does not answer is given up, and told so', async t =>
   release.open()
 })
 
+await t.test('many jobs are checked with turns of the event loop between, and none is no call', async t => {
+  const adapter = new UnrulyAdapter()
+  const app = await makeReady(t, adapter)
+  t.strictSame(await app.backgroundTasks.enqueueMany(mail, []), [])
+  t.equal(adapter.calls.length, 0)
+  let turn = false
+  const turned = setImmediate(() => { turn = true })
+  t.teardown(() => clearImmediate(turned))
+  adapter.before = () => t.ok(turn, 'others had their turn before the first call')
+  t.equal((await app.backgroundTasks.enqueueMany(mail, Array(1_001).fill({ to: 'all' }))).length, 1_001)
+})
+
 await t.test('a queue that stands still does not make the process grow without end', async t => {
   const big = defineTask({ name: 'big', payload: Type.String(), run () {} })
   for (const [what, task, payload, count] of [['10,000 jobs', plain, undefined, 10_000], ['64 MiB', big, 'x'.repeat(33 * 2 ** 20), 2]] as const) {

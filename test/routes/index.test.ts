@@ -394,7 +394,7 @@ await t.test('a queue that fails is a 503', async t => {
   for (const method of ['GET', 'DELETE'] as const) {
     const response = await app.inject({ method, url: `/tasks/${UNKNOWN}` })
     t.equal(response.statusCode, 503)
-    t.match(response.json(), { statusCode: 503, code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', error: 'Service Unavailable', message: /connection lost/ })
+    t.match(response.json(), { statusCode: 503, code: 'FST_ERR_BGT_QUEUE_UNAVAILABLE', error: 'Service Unavailable', message: 'The queue behind "unruly" did not answer: see its cause' })
   }
 })
 

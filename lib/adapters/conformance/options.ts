@@ -12,12 +12,8 @@ export interface ConformanceOptions {
   timeout?: number
   /** Tests under way at once. Default 1. */
   concurrency?: number
-  /**
-   * Whom `cancel` reaches of a job that is running. `every`, which the interface asks for: the worker that has it,
-   * whatever adapter is asked, and the next one, should that die. `own`: a worker of the adapter that is asked.
-   * `none`: nobody. What is less than `every` is not tested for more. Default `every`.
-   */
-  cancelRunning?: 'every' | 'own' | 'none'
+  /** `false` for an adapter whose `cancel` does not reach the worker of a running job: not tested. Default `true`. */
+  cancelRunning?: boolean
   /** `false` for an adapter that takes no `retention` in `create`: its forgetting is not tested. Default `true`. */
   retention?: boolean
   /** Begins a transaction that `enqueue` takes as `tx`. Without it, transactions are not tested. */

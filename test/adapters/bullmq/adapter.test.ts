@@ -549,13 +549,14 @@ void t.test('whatever is stored under an id, status answers', { skip }, async t 
   const { adapter } = await startBullmq(t, own())
   const { client } = adapter.native
   const queue = await adapter.native.queue('mail')
-  const fields = { torn: { name: 'a', data: '{', timestamp: '7', progress: '[' }, bare: { processedOn: '1' }, foreign: { data: '"text"', owner: 'x' }, typed: { data: '{"owner":5,"enqueuedAt":"now"}' } }
+  const fields = { torn: { name: 'a', data: '{', timestamp: '7', progress: '[' }, bare: { processedOn: '1' }, foreign: { data: '"text"', owner: 'x' }, typed: { data: '{"owner":5,"enqueuedAt":"now"}' }, owned: { name: 'b', data: '{"owner":"ada","enqueuedAt":3}' } }
   for (const [id, job] of Object.entries(fields)) await client.hset(queue.toKey(id), job)
   await client.hset(queue.toKey('done'), { finishedOn: 1, returnvalue: '{', data: 'null' })
   await client.hset(queue.toKey('bad'), { finishedOn: 1, failedReason: 'why', stacktrace: '{}' })
   await client.hset(queue.toKey('worse'), { finishedOn: 1, failedReason: 'why', stacktrace: '[null]' })
   t.strictSame(await adapter.status!('torn'), { id: 'torn', task: 'a', queue: 'mail', state: 'pending', attempts: 0, enqueuedAt: 7 })
   for (const id of ['bare', 'foreign', 'typed']) t.match(await adapter.status!(id), { task: '', state: 'pending', enqueuedAt: 0, owner: undefined })
+  t.match(await adapter.status!('owned'), { owner: 'ada', enqueuedAt: 3 })
   t.match(await adapter.status!('done'), { state: 'completed', result: undefined })
   for (const id of ['bad', 'worse']) t.match(await adapter.status!(id), { state: 'failed', error: { name: 'Error', message: 'why' } })
 })

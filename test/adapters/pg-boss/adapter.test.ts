@@ -126,13 +126,18 @@ void test('pgBoss', async t => {
    * A transaction and a batch, each of which waits for a job of the other, until PostgreSQL ends the batch. It ends the
    * one that looks for a deadlock first, which on a busy machine may be the transaction: then it is done over.
    */
+  function byId (one: Job, other: Job): [Job, Job] {
+    return one.id < other.id ? [one, other] : [other, one]
+  }
+
   async function deadlock (t: Test, adapter: PgBossAdapter): Promise<{ batch: Promise<Receipt[]>, commit: () => Promise<unknown> }> {
     const client = new pg.Client(connection)
     await client.connect()
     t.teardown(() => client.end())
     const { pid } = (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!
     for (;;) {
-      const [first, second] = [jobOf(1), jobOf(2)]
+      // A batch is stored by id.
+      const [second, first] = byId(jobOf(1), jobOf(2))
       await client.query('BEGIN')
       await adapter.enqueue([first], { tx: client })
       const batch = adapter.enqueue([second, first])
@@ -414,7 +419,7 @@ void test('pgBoss', async t => {
 
   void t.test('says so when a policy of the queue leaves a job out', async t => {
     const { adapter } = await started(t, { connection, schema: schemaOf(t, connection), queueOptions: { policy: 'short' } })
-    const [first, second] = [jobOf(), jobOf()]
+    const [first, second] = byId(jobOf(), jobOf())
     const receipts = await adapter.enqueue([first, second])
     t.match(receipts, [{ id: first.id }, { id: second.id, error: { code: 'FST_ERR_BGT_INVALID_OPTIONS' } }])
   })
@@ -432,7 +437,10 @@ void test('pgBoss', async t => {
     const jobs = kept.map(([row]) => ({ ...jobOf(), row }))
     await adapter.native.insert('mails', jobs.map(({ id, row }) => ({ id, data: row as object })))
     await query(connection, `UPDATE ${schema}.job SET output = '"foreign"' WHERE name = 'mails'`)
-    for (const { id } of jobs) t.match(await adapter.status(id), { id, state: 'pending' })
+    for (const { id } of jobs) t.match(await adapter.status(id), { id, state: 'pending', owner: undefined })
+    const owned = jobOf({}, { queue: 'reports', data: { payload: 1, version: 1, enqueuedAt: 3, owner: 'ada' } })
+    await adapter.enqueue([owned])
+    t.match(await adapter.status(owned.id), { owner: 'ada', enqueuedAt: 3 })
     await adapter.work('mails', runs.run, { concurrency: 3 })
     await runs.reach(kept.length)
     for (const [place, [, task, data]] of kept.entries()) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { QueueAdapter } from '../../../../types/index.ts'
 import { checks } from '../check.ts'
-import type { ConformanceOptions } from '../options.ts'
+import type { ConformanceOptions, Faults } from '../options.ts'
 import { soon } from '../stage/event.ts'
 import { Notes } from '../stage/notes.ts'
 import { type Outage, outages, Producer } from '../stage/outage.ts'
@@ -66,7 +66,12 @@ export function faults (options: ConformanceOptions): void {
     assert.ok(!worker.has(deadly.id), 'it is not delivered again')
   })
 
-  if ((options.cancelRunning ?? 'every') !== 'every') return
+  if (options.cancelRunning !== false) tellsTheNext(killWorker, recovery, options)
+}
+
+function tellsTheNext (
+  killWorker: NonNullable<Faults['killWorker']>, recovery: number, options: ConformanceOptions
+): void {
   const needs = ['cancel', 'status'] as const
   checks(options)('tells the next worker of a job that was cancelled when its own had died', needs, async stage => {
     const job = stage.job()

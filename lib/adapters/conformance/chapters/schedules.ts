@@ -15,8 +15,8 @@ const MINUTE = 60_000
  * that has just passed may come together with the first.
  */
 const shortest = {
-  second: { cron: '* * * * * *', step: SECOND, times: 3, missed: 5, late: 1 },
-  minute: { cron: '* * * * *', step: MINUTE, times: 1, missed: 2, late: 0 }
+  second: { cron: '* * * * * *', step: SECOND, fields: 6, times: 3, missed: 5, late: 1 },
+  minute: { cron: '* * * * *', step: MINUTE, fields: 5, times: 1, missed: 2, late: 0 }
 }
 
 export function schedules (options: ConformanceOptions): void {
@@ -129,10 +129,9 @@ function timesSince (since: number, step: number): number {
 
 /** Once a day, and for the first time soon, but not within the lead in ms. */
 function once (stage: Stage, lead: number): string {
-  const { step } = shortestOf(stage)
+  const { step, fields } = shortestOf(stage)
   const at = new Date(Date.now() + step + lead)
-  const seconds = step === SECOND ? `${at.getUTCSeconds()} ` : ''
-  return `${seconds}${at.getUTCMinutes()} ${at.getUTCHours()} * * *`
+  return [at.getUTCSeconds(), at.getUTCMinutes(), at.getUTCHours(), '*', '*', '*'].slice(-fields).join(' ')
 }
 
 function shortestOf ({ adapter }: Stage): typeof shortest.second {
