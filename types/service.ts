@@ -72,7 +72,8 @@ export interface Enqueue {
    * FST_ERR_BGT_INVALID_TASK, FST_ERR_BGT_TASK_NOT_REGISTERED, FST_ERR_BGT_INVALID_OPTIONS,
    * FST_ERR_BGT_INVALID_PAYLOAD (also for one that is not JSON), FST_ERR_BGT_PAYLOAD_TOO_LARGE,
    * FST_ERR_BGT_NO_CAPABILITY (also for `retry` of the task), and, after `enqueueTimeout` at the latest,
-   * FST_ERR_BGT_QUEUE_UNAVAILABLE: a 503 with `id` and with `ambiguous`, which is true where the job may
+   * FST_ERR_BGT_QUEUE_UNAVAILABLE (at once while 10,000 jobs of this process, or 64 MiB of their payloads, wait
+   * for an answer): a 503 with `id` and with `ambiguous`, which is true where the job may
    * have been stored nevertheless.
    */
   <Input>(task: Task<Input>, ...payload: PayloadArguments<Input, EnqueueOptions>): Promise<Enqueued>
