@@ -87,14 +87,12 @@ export class Database implements Db {
 
   async #connect (): Promise<PoolClient> {
     try {
-      const connecting = this.pool.connect()
+      const connecting = this.#checkOut()
       if (!await within(CONNECT_TIMEOUT, connecting.then(ignore, ignore))) {
-        void connecting.then(client => client.release(), ignore)
+        void connecting.then(client => this.#release(client), ignore)
         throw new NoAnswer(CONNECT_TIMEOUT, 'connection')
       }
       const client = await connecting
-      // While a client is checked out the pool does not listen; the statement under way rejects as well.
-      client.on('error', ignore)
       this.#clients.add(client)
       return client
     } catch (error) {
@@ -102,6 +100,20 @@ export class Database implements Db {
       this.#onState(failure)
       throw failure
     }
+  }
+
+  /**
+   * While a client is checked out the pool does not listen to its errors, which would end the process; the statement
+   * under way rejects as well. A server that goes may say so before a promise of the pool would tell of the client.
+   */
+  #checkOut (): Promise<PoolClient> {
+    return new Promise((resolve, reject) => {
+      this.pool.connect((error, client) => {
+        if (client === undefined) return reject(error!)
+        client.on('error', ignore)
+        resolve(client)
+      })
+    })
   }
 
   #release (client: PoolClient, failure?: Error): void {
