@@ -116,6 +116,23 @@ void test('pgBoss and a server that fails', async t => {
     await consumer.close()
   })
 
+  await t.test('tells a run whose job was ended by hand, as its lease cannot be renewed', async t => {
+    const { adapter } = await started(t, { connection, lease: 1_000 })
+    const runs = new Runs(async ({ signal }) => {
+      if (!signal.aborted) await once(signal, 'abort')
+      return completed
+    })
+    const job = jobOf()
+    await adapter.enqueue([job])
+    await adapter.work('mails', runs.run, { concurrency: 1 })
+    await runs.reach(1)
+    await query(connection, 'UPDATE pgboss.job SET state = \'cancelled\', completed_on = now() WHERE id = $1', [job.id])
+    const { signal } = runs.jobs[0]!
+    if (!signal.aborted) await once(signal, 'abort')
+    t.match(signal.reason, unavailable)
+    t.match(await adapter.status(job.id), { state: 'cancelled' }, 'and what it returns is not recorded')
+  })
+
   await t.test('runs the job of a worker that was killed again, and gives up one that kills every worker', async t => {
     const { adapter, log } = await started(t, { connection, lease: 1_000, maxStalled: 2 })
     const job = jobOf()
