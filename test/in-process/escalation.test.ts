@@ -337,14 +337,15 @@ await t.test('ten thousand tasks that wait at shutdown are all in the queue', as
   t.equal(sent(adapter).length, escalated)
 })
 
-await t.test('close is not held up by a queue that is silent: what it did not take is lost', async t => {
+/** Closes with a task that waits, and a queue that never says whether it took it. Returns what was logged. */
+async function closeWhileSilent (t: Test, enqueueTimeout: number): Promise<LogLines> {
   const adapter = new UnrulyAdapter()
-  const never = latch()
+  const [release, never] = [latch(), latch()]
   adapter.before = () => never.opened
   const task = makeTask(['shutdown'])
-  const app = await makeReady(t, adapter, task, { concurrency: 1, drainTimeout: 0, enqueueTimeout: 20 })
+  const lines = new LogLines('error')
+  const app = await makeReady(t, adapter, task, { concurrency: 1, drainTimeout: 0, enqueueTimeout }, { logger: lines.logger })
   await app.ready()
-  const release = latch()
   app.backgroundTasks.add(() => release.opened)
   await setImmediate()
   const handle = app.backgroundTasks.add(task, { n: 1 })
@@ -352,29 +353,19 @@ await t.test('close is not held up by a queue that is silent: what it did not ta
   t.match(await handle.settled, { state: 'lost', reason: 'shutdown', error: { code: 'FST_ERR_BGT_SHUTDOWN' } })
   release.open()
   never.open()
+  return lines
+}
+
+await t.test('close is not held up by a queue that is silent: what it did not take is lost', async t => {
+  await closeWhileSilent(t, 20)
 })
 
 await t.test('close waits for the answer of a queue no longer than the drain may take in all, however long enqueueTimeout is', async t => {
-  const adapter = new UnrulyAdapter()
-  const never = latch()
-  adapter.before = () => never.opened
-  const task = makeTask(['shutdown'])
-  const lines = new LogLines('error')
-  const options = { concurrency: 1, drainTimeout: 0, enqueueTimeout: 600_000 }
-  const app = await makeReady(t, adapter, task, options, { logger: lines.logger })
-  await app.ready()
-  const release = latch()
-  app.backgroundTasks.add(() => release.opened)
-  await setImmediate()
-  const handle = app.backgroundTasks.add(task, { n: 1 })
-  await app.close()
-  t.match(await handle.settled, { state: 'lost', reason: 'shutdown', error: { code: 'FST_ERR_BGT_SHUTDOWN' } })
+  const lines = await closeWhileSilent(t, 600_000)
   t.match(lines.ofTasks.filter(({ task }) => task === 'task'), [
     { msg: 'background task could not be handed over to the queue', err: { message: 'no answer before the application had to close' } },
     { msg: 'background task lost' }
   ])
-  release.open()
-  never.open()
 })
 
 await t.test('what is added when the queue has closed is lost', async t => {

@@ -23,6 +23,14 @@ function hourly (given: Partial<Schedule> = {}): Schedule {
   return { name: 'report', cron: '0 * * * *', queue: 'mail', task: 'report', data: { payload: { of: 'the hour' }, version: 2 }, priority, retry, ...given }
 }
 
+/** The schedules of a process whose times the test tells. */
+async function apart (stage: Stage): Promise<{ connection: Connection, schedules: Schedules }> {
+  const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
+  const schedules = new Schedules(connection, new TroubleLog(stage.startOptions.log, 'sqlite'))
+  await schedules.load()
+  return { connection, schedules }
+}
+
 function due (stage: Stage): number | null {
   const [row] = stage.connect().prepare('select due from background_tasks_schedules').all() as { due: number | null }[]
   return row!.due
@@ -119,10 +127,7 @@ await t.test('a schedule is read again after a minute', async t => {
   const stage = new Stage(t)
   const adapter = await stage.start()
   await adapter.schedule!(hourly())
-  const log = new TroubleLog(stage.startOptions.log, 'sqlite')
-  const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
-  const schedules = new Schedules(connection, log)
-  await schedules.load()
+  const { connection, schedules } = await apart(stage)
   let time = performance.now()
   t.capture(performance, 'now', () => time)
   const fire = (): void => connection.transaction(() => schedules.fire('["mail"]', Date.now()))
@@ -152,10 +157,7 @@ for (const [timezone, from, cron, expected] of zones) {
     const stage = new Stage(t)
     const adapter = await stage.start()
     await adapter.schedule!(hourly({ cron, timezone }))
-    const log = new TroubleLog(stage.startOptions.log, 'sqlite')
-    const connection = new Connection(stage.connect(), { owned: false, busyTimeout: 5_000 })
-    const schedules = new Schedules(connection, log)
-    await schedules.load()
+    const { connection, schedules } = await apart(stage)
     connection.run('update background_tasks_schedules set due = 0')
     const times: string[] = []
     for (let now = Date.parse(from); times.length < expected.length; now = due(stage)!) {
