@@ -69,7 +69,7 @@ await t.test('a client is told a word', t => {
   t.equal(wordFor(new Error('canary')), 'see its cause')
   t.equal(wordFor(Object.assign(new Error('canary'), { name: 'MaxRetriesPerRequestError' })), 'MaxRetriesPerRequestError')
   t.equal(wordFor(Object.assign(new Error('canary'), { errstr: 'database is locked', code: 'ERR_SQLITE_ERROR' })), 'database is locked')
-  const error = unavailableOf('engine')('canary', false, Object.assign(new Error('canary "canary"'), { code: 'E1', detail: 'canary' }))
+  const error = unavailableOf('engine')({ cause: Object.assign(new Error('canary "canary"'), { code: 'E1', detail: 'canary' }) }, false)
   t.equal(error.message, 'The queue behind "engine" did not answer: E1')
   t.match(error.cause, { message: 'canary "…"', detail: undefined })
   t.end()

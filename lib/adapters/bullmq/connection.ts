@@ -47,7 +47,7 @@ export function asUnavailable (error: unknown): Unavailable {
   const isReply = name === 'ReplyError'
   if (isReply && redirection.test(message)) return unavailable(NO_CLUSTER, false)
   const refused = isReply && refusal.test(message)
-  return unavailable(message, !refused && !unsent.test(message), error)
+  return unavailable({ cause: error }, !refused && !unsent.test(message))
 }
 
 function open (

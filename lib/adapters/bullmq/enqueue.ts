@@ -43,7 +43,7 @@ async function enqueueMany (
   let failure: Unavailable | undefined
   for (let sent = 0; sent < jobs.length && failure === undefined; sent += WAVE) {
     if (context.signal?.aborted === true) {
-      throw unavailable('nobody waits for it any more', sent > 0, context.signal.reason)
+      throw unavailable({ cause: context.signal.reason }, sent > 0)
     }
     const wave = jobs.slice(sent, sent + WAVE)
     const answers = await Promise.allSettled(wave.map(job => enqueueOne(queues, job)))

@@ -49,7 +49,7 @@ export class Opened<Engine> {
       if (this.#engine === undefined) return { ok: false, warnings: [], error: problems[this.#state]! }
       return await ask(this.#engine)
     } catch (error) {
-      const { message } = isUnavailable(error) ? error : this.#unavailable('', false, error)
+      const { message } = isUnavailable(error) ? error : this.#unavailable({ cause: error }, false)
       return { ok: false, warnings: [], error: message }
     }
   }

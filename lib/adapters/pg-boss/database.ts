@@ -55,7 +55,7 @@ export class Database implements Db {
     } catch (error) {
       this.#release(client, error as Error)
       if (isRefusal(error)) throw error
-      const broken = unavailable((error as Error).message, true, error)
+      const broken = unavailable({ cause: error }, true)
       this.#onState(broken)
       throw broken
     }
@@ -95,8 +95,8 @@ export class Database implements Db {
       const client = await connecting
       this.#clients.add(client)
       return client
-    } catch (error) {
-      const failure = unavailable(briefly(error as NodeJS.ErrnoException), false, error)
+    } catch (cause) {
+      const failure = unavailable({ cause }, false)
       this.#onState(failure)
       throw failure
     }
@@ -143,9 +143,4 @@ function toQuery (text: string, values: unknown[] | undefined, timeout: number):
 function withValues (text: string, values: readonly unknown[]): string {
   const literal = (value: unknown): string => `E'${String(value).replace(/['\\]/g, '$&$&')}'`
   return text.replace(/\$(\d+)/g, (_match, place) => literal(values[Number(place) - 1]))
-}
-
-/** A refused connection to a name with several addresses has a code only. */
-function briefly ({ message, code }: NodeJS.ErrnoException): string {
-  return [message, code].find(Boolean)!
 }

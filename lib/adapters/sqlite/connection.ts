@@ -144,7 +144,7 @@ export class Connection {
     } catch (error) {
       const waits = isBusy(error) && waiting?.signal?.aborted !== true && performance.now() < deadline
       if (isUnavailable(error)) throw error
-      if (!waits) throw unavailable((error as Error).message, isAmbiguous(error), error)
+      if (!waits) throw unavailable({ cause: error }, isAmbiguous(error))
     }
     await setTimeout(pause * Math.random())
     return this.#attempt(work, waiting, deadline, Math.min(2 * pause, LONGEST_PAUSE))

@@ -48,8 +48,8 @@ export function insert (connection: Connection, job: Omit<Job, 'data' | 'retry'>
 function enqueueIn (guest: Connection, jobs: readonly Job[]): Receipt[] {
   try {
     return guest.nested(() => [...batches(jobs)].flatMap(batch => insertAll(guest, batch)))
-  } catch (error) {
-    throw unavailable((error as Error).message, false, error)
+  } catch (cause) {
+    throw unavailable({ cause }, false)
   }
 }
 
