@@ -96,12 +96,15 @@ await t.test('concurrency 1 runs one task at a time over all requests', async t 
 
 await t.test('tasks outside of requests do not wait for one another', async t => {
   const app = await makeApp(t)
-  const free = latch()
-  const both = [app.backgroundTasks.add(() => free.opened), app.backgroundTasks.add(() => free.opened)]
-  await setImmediate()
-  t.same(both.map(({ state }) => state), ['running', 'running'])
-  free.open()
-  await app.backgroundTasks.idle()
+  const both = latch()
+  let running = 0
+  const run = () => {
+    if (++running === 2) both.open()
+    return both.opened
+  }
+  const handles = [app.backgroundTasks.add(run), app.backgroundTasks.add(run)]
+  await Promise.all(handles.map(({ settled }) => settled))
+  t.same(handles.map(({ state }) => state), ['completed', 'completed'])
 })
 
 await t.test('a task may add to its own request, at the end', async t => {
