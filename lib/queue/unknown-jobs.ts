@@ -3,7 +3,7 @@ import type { TakenJob } from './taken-job.ts'
 const MINUTE = 60_000
 /** ms. No job waits longer for another worker, unless the option says so. */
 const LONGEST = 300_000
-/** Jobs whose own time cannot be used. */
+/** Jobs that are remembered. */
 const MAX_SEEN = 10_000
 /** Names of tasks that are told of in a minute. */
 const MAX_NAMES = 100
@@ -14,11 +14,15 @@ interface Told {
   jobs: number
 }
 
-/** The jobs that a worker cannot run and leaves to others: how long each has been due, and when to tell of them. */
+/**
+ * The jobs that a worker cannot run and leaves to others: since when it has seen each, and when to tell of them. The
+ * time of day is not asked: a step of it, or a weekend without workers, would fail jobs at first sight.
+ */
 export class UnknownJobs {
   readonly #delay: number
   readonly #grace: number
-  /** By id, when a job was first seen that says that it is not due yet. */
+  readonly #began = performance.now()
+  /** By id, when a job was first seen. */
   readonly #seen = new Map<string, number>()
   readonly #told = new Map<string, Told>()
 
@@ -27,32 +31,35 @@ export class UnknownJobs {
     this.#grace = grace
   }
 
-  /** ms. Jobs of which more is not known are as if they had been due just now. */
+  /**
+   * ms since this worker first saw a job. One too many to be remembered counts as seen since it was due, or since
+   * this worker began, whichever was later.
+   */
   ageOf ({ id, data: { enqueuedAt, delay = 0 } }: TakenJob): number {
-    const now = Date.now()
-    const due = enqueuedAt + delay
-    if (due <= now) return now - due
-    const seen = this.#seen.get(id) ?? now
+    const now = performance.now()
+    const seen = this.#seen.get(id)
+    if (seen !== undefined) return now - seen
     if (this.#seen.size === MAX_SEEN) this.#forgetGone(now)
-    if (this.#seen.size < MAX_SEEN) this.#seen.set(id, seen)
-    return now - seen
+    if (this.#seen.size === MAX_SEEN) return Math.max(Math.min(Date.now() - enqueuedAt - delay, now - this.#began), 0)
+    this.#seen.set(id, now)
+    return 0
   }
 
   forget ({ id }: TakenJob): void {
     this.#seen.delete(id)
   }
 
-  /** ms until another look: half as long as the job has been due, within limits, and not long after its `grace`. */
+  /** ms until another look: half of the job's age, within limits, and not long after its `grace`. */
   delayOf (age: number): number {
     return Math.max(this.#delay, Math.min(age / 2, LONGEST, this.#grace - age))
   }
 
   /** The number of deliveries to tell of now: 0 where the name was told of in this minute. */
   countOf ({ task, data: { version } }: TakenJob): number {
-    const now = Date.now()
+    const now = performance.now()
     const key = `${version} ${task}`
     const told = this.#told.get(key)
-    if (told !== undefined && Math.abs(now - told.at) < MINUTE) {
+    if (told !== undefined && now - told.at < MINUTE) {
       told.jobs++
       return 0
     }
@@ -73,6 +80,6 @@ export class UnknownJobs {
     const [oldest] = this.#told
     if (this.#told.size < MAX_NAMES) return true
     const [key, { at }] = oldest!
-    return Math.abs(now - at) >= MINUTE && this.#told.delete(key)
+    return now - at >= MINUTE && this.#told.delete(key)
   }
 }

@@ -140,7 +140,7 @@ export class Worker implements WorkerHandle {
     const err = new FST_ERR_BGT_UNKNOWN_TASK(task, data.version, problem)
     const error = this.#describe(err)
     const age = this.#unknown.ageOf(job)
-    if (age > this.#options.unknown.grace) {
+    if (age >= this.#options.unknown.grace) {
       this.#unknown.forget(job)
       writeLine(this.#log, 'error', { err, task, taskId }, 'background task failed')
       return { state: 'failed', error }

@@ -137,6 +137,8 @@ for (const [what, tasks, problem] of [
   await t.test(`${what} is left to other workers, and fails when none has come`, async t => {
     mock.timers.enable({ apis: ['setTimeout', 'Date'] })
     t.teardown(() => mock.timers.reset())
+    mock.method(performance, 'now', () => Date.now())
+    t.teardown(() => mock.reset())
     const lines = new LogLines('warn')
     const adapter = memory()
     const next = defineTask({ name: 'news', version: 3, run: () => 'seen' })
