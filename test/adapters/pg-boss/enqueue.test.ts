@@ -44,7 +44,7 @@ void test('what pgBoss stores', async t => {
   void t.test('a key that another transaction holds delays nobody but who wants it, too', async t => {
     const adapter = pgBoss({ connection, schema: schemaOf(t, connection) })
     const task = defineTask({ name: 'mail', run () {} })
-    const app = await makeApp(t, { adapter, tasks: [task] })
+    const app = await makeApp(t, { adapter, tasks: [task], enqueueTimeout: 120_000 })
     await app.ready()
     const client = new pg.Client(connection)
     await client.connect()
