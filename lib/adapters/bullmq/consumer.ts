@@ -25,7 +25,7 @@ export class BullmqConsumer implements Consumer {
   readonly #deliveries = new Map<string, BullmqDelivery>()
   /** Ids of jobs that were not here when their bell rang. */
   readonly #bells = new Set<string>()
-  readonly #looks: NodeJS.Timeout
+  readonly #rounds: NodeJS.Timeout
   #onIdle: (() => void) | undefined = undefined
   #closed: Promise<void> | undefined = undefined
 
@@ -43,6 +43,8 @@ export class BullmqConsumer implements Consumer {
       removeOnComplete: { age: retention.completed / 1_000 },
       removeOnFail: { age: retention.failed / 1_000 },
       ...workerOptions,
+      // BullMQ renews by the time of day: set back, it would renew no lock until the clock has caught up.
+      skipLockRenewal: true,
       prefix,
       concurrency,
       connection: this.#client.client
@@ -50,9 +52,7 @@ export class BullmqConsumer implements Consumer {
     this.#listen()
     engine.onBell.add(this.#hear)
     engine.hearBells()
-    // About when BullMQ renews the locks: a bell may not have been heard.
-    const interval = this.worker.opts.lockDuration! / 4
-    this.#looks = setInterval(() => { void this.#look([...this.#deliveries.keys()]) }, interval)
+    this.#rounds = setInterval(() => { this.#goRound() }, this.worker.opts.lockDuration! / 4)
   }
 
   get queue (): string {
@@ -74,9 +74,6 @@ export class BullmqConsumer implements Consumer {
       if (job === undefined || message !== stalledReason) return
       log.givenUp({ queue, task: job.name, taskId: job.id! }, job.stalledCounter)
     })
-    this.worker.on('lockRenewalFailed', ids => {
-      for (const id of ids) this.#deliveries.get(id)?.job.abort('lost')
-    })
   }
 
   readonly #hear = (queue: string, id: string): void => {
@@ -87,6 +84,21 @@ export class BullmqConsumer implements Consumer {
     }
     this.#bells.add(id)
     if (this.#bells.size > MAX_BELLS) this.#bells.delete(this.#bells.values().next().value!)
+  }
+
+  #goRound (): void {
+    const ids = [...this.#deliveries.keys()]
+    if (ids.length === 0) return
+    this.#renew(ids).catch(this.#engine.report)
+    // A bell may not have been heard.
+    void this.#look(ids)
+  }
+
+  async #renew (ids: string[]): Promise<void> {
+    const { worker } = this
+    const deliveries = ids.map(id => this.#deliveries.get(id)!)
+    const lost = await worker.extendJobLocks(ids, deliveries.map(({ token }) => token), worker.opts.lockDuration!)
+    for (const id of lost) deliveries[ids.indexOf(id)]!.job.abort('lost')
   }
 
   /** Aborts those that are to be cancelled, as the store says. */
@@ -104,7 +116,7 @@ export class BullmqConsumer implements Consumer {
     const inTime = await endInTime(idle, grace) && await within(LAST_CALL, paused)
     if (!inTime) await within(LAST_CALL, this.#giveBack())
     await within(LAST_CALL, this.worker.close(true))
-    clearInterval(this.#looks)
+    clearInterval(this.#rounds)
     this.#engine.onBell.delete(this.#hear)
     this.#client.close()
   }

@@ -24,6 +24,11 @@ export class BullmqDelivery {
     this.#verdict = run(this.job)
   }
 
+  /** Of its lock. */
+  get token (): string {
+    return this.#taken.token!
+  }
+
   /** It was taken anew while it runs, as its lock had run out. It runs on, and this lock is the one that counts. */
   adopt (taken: Job): void {
     this.#taken = taken

@@ -31,7 +31,10 @@ export interface BullmqOptions {
   commandTimeout?: number
   /** For each `Queue` of BullMQ. The options that this adapter sets, such as `connection`, are not taken from here. */
   queueOptions?: Partial<QueueOptions>
-  /** For each `Worker` of BullMQ, likewise. These options win over `lease`, `maxStalled` and `retention`. */
+  /**
+   * For each `Worker` of BullMQ, likewise. These options win over `lease`, `maxStalled` and `retention`. Locks are
+   * renewed each quarter of `lockDuration`, whatever `lockRenewTime` says.
+   */
   workerOptions?: Partial<WorkerOptions>
 }
 

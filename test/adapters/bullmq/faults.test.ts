@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { mock } from 'node:test'
 import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { ActiveJob, Job, JobVerdict } from '../../../types/index.ts'
@@ -348,6 +349,39 @@ void t.test('A job that ends as its lease was lost, and came again, begins anew 
   await ended({ connection: server.path }, 'completed')
   t.match(await adapter.status!(job.id), { state: 'completed', attempts: 1 })
   t.strictSame(begun, [1, 1])
+})
+
+void t.test('A worker whose clock is set back keeps its jobs', { skip }, async t => {
+  build()
+  const server = await serve(t)
+  const options = { connection: server.path, lease: 400 }
+  const [first, second] = [await startBullmq(t, options), await startBullmq(t, options)]
+  const [living, dead] = makeJobs(2) as [Job, Job]
+  const begun: string[] = []
+  const [runs, comesAgain, letGo] = [latch(), latch(), latch()]
+  await first.adapter.enqueue([living])
+  await first.adapter.work('mail', async ({ id }) => {
+    begun.push(id)
+    runs.open()
+    await letGo.opened
+    return completed
+  }, { concurrency: 1 })
+  await runs.opened
+  const now = Date.now.bind(Date)
+  mock.method(Date, 'now', () => now() - 3_600_000)
+  t.teardown(() => mock.reset())
+  await first.adapter.enqueue([dead])
+  await new Child(t, 'test/fixtures/bullmq-worker.js', [server.path, '400', '10']).exit
+  await second.adapter.work('mail', ({ id }) => {
+    begun.push(id)
+    comesAgain.open()
+    return Promise.resolve(completed)
+  }, { concurrency: 2 })
+  await comesAgain.opened
+  t.strictSame(begun, [living.id, dead.id], 'what was taken after it has lost its lease, and it has not')
+  letGo.open()
+  await ended(options, 'completed', 2)
+  t.equal(begun.length, 2)
 })
 
 void t.test('A job whose worker has died after it was cancelled does not run again', { skip }, async t => {
