@@ -9,9 +9,9 @@ export interface WorkerOptions {
   /**
    * Jobs whose task this worker does not have, or only in a lower version, are left for other workers:
    * delivered again `delay` ms later (0 to 86,400,000, default 15,000), or half of the time that this worker has
-   * known them, up to 300,000, where that is longer, and failed with FST_ERR_BGT_UNKNOWN_TASK `grace` ms after it
-   * first saw them (0 to 31,536,000,000, default 3,600,000). Neither time without workers nor a step of the clock
-   * counts.
+   * known them, up to four times `delay`, where that is longer. They are failed with FST_ERR_BGT_UNKNOWN_TASK
+   * `grace` ms after it first saw them (0 to 31,536,000,000, default 3,600,000). Neither time without workers nor
+   * a step of the clock counts.
    */
   unknown?: { delay?: number, grace?: number }
 }

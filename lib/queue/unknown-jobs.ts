@@ -1,8 +1,8 @@
 import type { TakenJob } from './taken-job.ts'
 
 const MINUTE = 60_000
-/** ms. No job waits longer for another worker, unless the option says so. */
-const LONGEST = 300_000
+/** How much longer than `delay` a job waits at the most: workers of two versions may be side by side for long. */
+const LONGEST = 4
 /** Jobs that are remembered. */
 const MAX_SEEN = 10_000
 /** Names of tasks that are told of in a minute. */
@@ -51,7 +51,7 @@ export class UnknownJobs {
 
   /** ms until another look: half of the job's age, within limits, and not long after its `grace`. */
   delayOf (age: number): number {
-    return Math.max(this.#delay, Math.min(age / 2, LONGEST, this.#grace - age))
+    return Math.max(this.#delay, Math.min(age / 2, LONGEST * this.#delay, this.#grace - age))
   }
 
   /** The number of deliveries to tell of now: 0 where the name was told of in this minute. */
@@ -73,7 +73,7 @@ export class UnknownJobs {
   #forgetGone (now: number): void {
     const [oldest] = this.#seen
     const [id, seen] = oldest!
-    if (now - seen > this.#grace + 2 * Math.max(this.#delay, LONGEST)) this.#seen.delete(id)
+    if (now - seen > this.#grace + 2 * LONGEST * this.#delay) this.#seen.delete(id)
   }
 
   #hasRoom (now: number): boolean {

@@ -42,8 +42,8 @@ await t.test('a job waits half as long as this worker has seen it, and is looked
     timers.tick(Math.ceil(delay))
   }
   t.match(delays.slice(0, 4), [15_000, 15_000, 15_000, 22_500])
-  t.equal(Math.max(...delays), 5 * MINUTE)
-  t.ok(delays.length < 25, 'in place of 240')
+  t.equal(Math.max(...delays), MINUTE)
+  t.ok(delays.length < 75, 'in place of 240')
   t.ok(unknown.ageOf(job) <= HOUR + 15_001)
   t.equal(new UnknownJobs({ delay: HOUR, grace: 2 * HOUR }).delayOf(0), HOUR)
   t.end()
