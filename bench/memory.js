@@ -43,7 +43,8 @@ export async function measure () {
     rows: figures.map(({ what, bytes, own, above: { median, low, high } }) =>
       [what, bytes, own, median, `${low} to ${high}`]),
     targets: [
-      ...figures.map(({ what, above }) => judge({ what, measured: above, limit: 250, digits: 0, unit: ' bytes' })),
+      ...figures.map(({ what, above }) =>
+        judge({ what, measured: above, limit: candidates[what].logged ? 500 : 250, digits: 0, unit: ' bytes' })),
       judge({
         what: `requests or replies still in memory after ${REQUESTS} responses over sockets, whose ` +
           `${byPlugin.pending} tasks wait (${byClosures.retained} where tasks capture the request)`,

@@ -17,7 +17,7 @@ import { Ring } from './ring.ts'
 import type { StatusBook } from './status-book.ts'
 
 /** ms of a turn of the event loop after which no further task starts, so that responses come first. */
-const TURN = 1
+const TURN = 0.25
 
 type TaskLane = Lane<AddedTask>
 
@@ -50,6 +50,7 @@ export class Dispatcher implements Owner<AddedTask> {
   /** The plugin's own, else a turn would run in the async context of whichever request asked for it. */
   readonly #scope = new AsyncResource('BackgroundTasks')
   readonly #turn = (): void => this.#scope.runInAsyncScope(this.#run, this)
+  readonly #pass = (): void => { setImmediate(this.#turn) }
 
   #draining = false
   #closed = false
@@ -182,24 +183,27 @@ export class Dispatcher implements Owner<AddedTask> {
   }
 
   /** Asks for a turn, if there is something to do in it. */
-  #schedule (): void {
+  #schedule (next: () => void = this.#turn): void {
     if (this.#scheduled) return
     const canStart = this.#ready.head !== undefined && this.#hasRoom()
     if (!canStart && this.#started.length === 0) return
     this.#scheduled = true
-    setImmediate(this.#turn)
+    setImmediate(next)
   }
 
+  /** A turn that was used up is followed by two of the event loop's own: what came meanwhile is read and answered. */
   #run (): void {
+    let isUsedUp = false
     try {
-      this.#startTasks()
+      isUsedUp = this.#startTasks()
     } finally {
       this.#scheduled = false
-      this.#schedule()
+      this.#schedule(isUsedUp ? this.#pass : this.#turn)
     }
   }
 
-  #startTasks (): void {
+  /** Whether the turn is used up. */
+  #startTasks (): boolean {
     this.#watchStarted()
     let now = performance.now()
     const end = now + TURN
@@ -216,6 +220,7 @@ export class Dispatcher implements Owner<AddedTask> {
       now = performance.now()
       if (now - before > BLOCKING) this.#events.blocked(task, now - before)
     }
+    return now >= end
   }
 
   /**
@@ -236,7 +241,7 @@ export class Dispatcher implements Owner<AddedTask> {
 
   #start (lane: TaskLane, task: AddedTask, now: number): void {
     task.attempt++
-    const attempt = lane.attempt = new Attempt(task, now, this.#ended)
+    const attempt = lane.current = new Attempt(task, now, this.#ended)
     this.#accounts.start(task)
     attempt.start()
     if (attempt.running) this.#started.push(attempt)
@@ -246,14 +251,14 @@ export class Dispatcher implements Owner<AddedTask> {
     const { run: task, startedAt } = attempt
     const { lane } = task
     this.#loopWatch.ended(attempt)
-    lane.attempt = undefined
+    lane.current = undefined
     if (verdict.state !== 'retrying' || this.#draining) {
       this.#settle(task, verdict, startedAt)
       this.#advance(lane)
       return
     }
     lane.unshift(task)
-    lane.retryTimer = setTimeout(() => this.#wake(lane), verdict.delay)
+    lane.current = setTimeout(() => this.#wake(lane), verdict.delay)
     this.#accounts.retry(task, verdict)
     this.#schedule()
   }
@@ -293,7 +298,7 @@ export class Dispatcher implements Owner<AddedTask> {
   #wake (lane: TaskLane): void {
     if (lane.retryTimer === undefined) return
     clearTimeout(lane.retryTimer)
-    lane.retryTimer = undefined
+    lane.current = undefined
     this.#advance(lane)
   }
 

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Ending } from '../../types/index.ts'
-import type { Attempt } from '../run/attempt.ts'
+import { Attempt } from '../run/attempt.ts'
 import type { TaskRun } from '../run/task-run.ts'
 import { Fifo, type Linked } from './fifo.ts'
 import type { Ringed } from './ring.ts'
@@ -24,10 +24,8 @@ export class Lane<Task extends TaskRun & Linked<Task>>
   readonly owner: Owner<Task>
   readonly log: FastifyBaseLogger
   readonly requestId: string | undefined
-  /** The attempt under way. */
-  attempt: Attempt<Task> | undefined = undefined
-  /** The wait before the first task's next attempt. */
-  retryTimer: NodeJS.Timeout | undefined = undefined
+  /** The attempt under way, or the wait before the first task's next one: in one field, as many lanes wait. */
+  current: Attempt<Task> | NodeJS.Timeout | undefined = undefined
   /** A turn, an attempt or a retry is to come, which will look for the next task. */
   active = false
   next: Lane<Task> | undefined = undefined
@@ -39,6 +37,14 @@ export class Lane<Task extends TaskRun & Linked<Task>>
     this.owner = owner
     this.log = log
     this.requestId = requestId
+  }
+
+  get attempt (): Attempt<Task> | undefined {
+    return this.current instanceof Attempt ? this.current : undefined
+  }
+
+  get retryTimer (): NodeJS.Timeout | undefined {
+    return this.current instanceof Attempt ? undefined : this.current
   }
 
   release (): void {

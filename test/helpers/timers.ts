@@ -22,7 +22,7 @@ export async function passTimeUntil<T> (promise: Promise<T>): Promise<T> {
 }
 
 /** Gives what is due in the event loop its turn. */
-export async function turns (count = 5): Promise<void> {
+export async function turns (count = 20): Promise<void> {
   while (count-- > 0) await setImmediate()
 }
 
