@@ -3,6 +3,8 @@ import { join } from 'node:path'
 
 /** ms from the end of a run, or of what kept the server from answering, until the queue knows of it, at the most. */
 const RECORDING = 2_000
+/** ms from the end of an outage until a worker begins the last job that it had asked for before. */
+const ARRIVING = 500
 const OUTAGES = ['server killed', 'store stood', 'server hung', 'file locked', 'clock stepped']
 
 /** Every answer to an enqueue, every run, every fault. A job has a name of its own, since a lost answer has no id. */
@@ -58,12 +60,13 @@ export class Books {
 
   /**
    * What may have made a queue deliver a job again: the worker was killed during the run, or the server was, or
-   * stood still for longer than a lease, until the run was recorded. Or what was the matter then, for no reason.
+   * stood still for longer than a lease, from when the job was asked for until the run was recorded. Or what was the
+   * matter then, for no reason.
    */
   excuse ({ pid, start, end = Infinity }) {
     let recorded = end + RECORDING
     const outages = this.faults.filter(fault => {
-      const isMeanwhile = OUTAGES.includes(fault.kind) && fault.start <= recorded && fault.end >= start
+      const isMeanwhile = OUTAGES.includes(fault.kind) && fault.start <= recorded && fault.end + ARRIVING >= start
       if (isMeanwhile) recorded = Math.max(recorded, fault.end + RECORDING)
       return isMeanwhile
     })
